@@ -1,0 +1,205 @@
+"""Canonical JSON: one value, one encoding (RFC 8785, without floats).
+
+A number is an integer of magnitude below 2^53, or a string that holds the shortest decimal which reads back as the
+same float64 (ECMAScript's rule, which RFC 8785 uses). Foreign text is read strictly: what would not be written exactly
+so is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, TypeAlias
+
+import rfc8785
+
+from imagiq.errors import BudgetSpent, Corrupt, Misuse
+
+__all__ = ["JSON", "Fields", "decimal", "decode", "encode", "parse_decimal"]
+
+JSON: TypeAlias = "str | int | Sequence[JSON] | Mapping[str, JSON] | None"
+
+MAX_DEPTH = 16
+INTEGER_LIMIT = 2**53
+
+
+def encode(value: JSON) -> bytes:
+    """Return the one encoding of ``value``.
+
+    Raises:
+        Misuse: the value holds a float, an integer of 2^53 or more, text that is not Unicode, or is nested too deep.
+    """
+    _check_depth_and_floats(value, MAX_DEPTH)
+    try:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
+        raise Misuse(
+            "json-value", f"A value cannot be written as canonical JSON: {error}.", "Use smaller integers or a string."
+        ) from error
+
+
+def _check_depth_and_floats(value: JSON, depth_left: int) -> None:
+    if isinstance(value, float):
+        raise Misuse("json-float", "A float stands in a signed object.", "Write it with decimal().")
+    if isinstance(value, Mapping | list | tuple):
+        if depth_left == 0:
+            raise Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
+        for item in value.values() if isinstance(value, Mapping) else value:
+            _check_depth_and_floats(item, depth_left - 1)
+
+
+def decode(raw: bytes, *, limit: int, what: str) -> Fields:
+    """Read a foreign JSON object strictly.
+
+    Args:
+        raw: The bytes as they came.
+        limit: The most bytes that are looked at.
+        what: What it should be, for messages: "a commit", "a charter".
+
+    Raises:
+        BudgetSpent: longer than ``limit``.
+        Corrupt: not JSON, not an object, floats, duplicate keys, too deep, or not in its one encoding.
+    """
+    if len(raw) > limit:
+        raise BudgetSpent(
+            "object-size", f"{what.capitalize()} has {len(raw)} bytes, more than {limit}.", "Ask its author."
+        )
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=_object_without_duplicates,
+            parse_float=_refuse_number,
+            parse_constant=_refuse_number,
+            parse_int=_parse_int,
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, _NotCanonical) as error:
+        raise _damaged(what, str(error) or "it is not JSON") from error
+    if not isinstance(value, dict):
+        raise _damaged(what, "it is not a JSON object")
+    try:
+        again = encode(value)
+    except Misuse as error:
+        raise _damaged(what, error.what) from error
+    if again != raw:
+        raise _damaged(what, "its JSON is not in canonical form")
+    return Fields(value, what)
+
+
+class _NotCanonical(ValueError):
+    """Raised inside the JSON reader, turned into Corrupt at its edge."""
+
+
+def _object_without_duplicates(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _NotCanonical("a key stands twice")
+    return fields
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise _NotCanonical(f"it holds the number {text[:20]}, which is no integer")
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > len("-9007199254740991") or abs(int(text)) >= INTEGER_LIMIT:
+        raise _NotCanonical("it holds an integer of 2^53 or more")
+    return int(text)
+
+
+def _damaged(what: str, why: str) -> Corrupt:
+    return Corrupt(
+        "json-form", f"{what.capitalize()} is malformed: {why.rstrip('.')}.", "Get it again from another holder."
+    )
+
+
+def decimal(number: float) -> str:
+    """Return the shortest decimal that reads back as ``number``, in ECMAScript's form.
+
+    Raises:
+        Misuse: ``number`` is not finite; what is undefined is left out, not written.
+    """
+    if not math.isfinite(number):
+        raise Misuse("decimal-finite", "A number that is not finite cannot be recorded.", "Leave the value out.")
+    return rfc8785.dumps(float(number)).decode("ascii")
+
+
+def parse_decimal(text: str, what: str) -> float:
+    """Return the float64 that ``text`` stands for.
+
+    Raises:
+        Corrupt: the text is not the one decimal of a finite number.
+    """
+    if text.isascii() and len(text) <= 32 and not set(text) - set("0123456789.e+-"):
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number) and decimal(number) == text:
+            return number
+    raise Corrupt("decimal-form", f"{what} is not a shortest round-trip decimal.", "Get the object again.")
+
+
+class Fields:
+    """A JSON object as it was read: each field is taken with its type, or the whole is refused."""
+
+    def __init__(self, values: Mapping[str, JSON], what: str) -> None:
+        self.values = values
+        self._what = what
+
+    def _wrong(self, key: str, wanted: str) -> Corrupt:
+        return Corrupt(
+            "object-field", f"{self._what.capitalize()} needs '{key}' as {wanted}.", "Get it again, or ask its author."
+        )
+
+    def text(self, key: str, *, limit: int = 4096) -> str:
+        """Return the text under ``key``, of at most ``limit`` characters."""
+        value = self.values.get(key)
+        if not isinstance(value, str) or len(value) > limit:
+            raise self._wrong(key, f"text of at most {limit} characters")
+        return value
+
+    def integer(self, key: str, *, least: int = 0, below: int = INTEGER_LIMIT) -> int:
+        """Return the integer under ``key``, with ``least <= value < below``."""
+        value = self.values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < below:
+            raise self._wrong(key, f"an integer from {least} to {below - 1}")
+        return value
+
+    def mapping(self, key: str) -> Mapping[str, JSON]:
+        """Return the JSON object under ``key``."""
+        value = self.values.get(key)
+        if not isinstance(value, Mapping):
+            raise self._wrong(key, "an object")
+        return value
+
+    def object(self, key: str) -> Fields:
+        """Return the JSON object under ``key``, to be read field by field."""
+        return Fields(self.mapping(key), f"{self._what}'s {key}")
+
+    def array(self, key: str, *, limit: int) -> tuple[JSON, ...]:
+        """Return the array under ``key``, of at most ``limit`` items."""
+        value = self.values.get(key)
+        if not isinstance(value, list | tuple) or len(value) > limit:
+            raise self._wrong(key, f"an array of at most {limit} items")
+        return tuple(value)
+
+    def texts(self, key: str, *, limit: int) -> tuple[str, ...]:
+        """Return the array of texts under ``key``."""
+        items = self.array(key, limit=limit)
+        texts = tuple(item for item in items if isinstance(item, str))
+        if len(texts) != len(items):
+            raise self._wrong(key, "an array of texts")
+        return texts
+
+    def objects(self, key: str, *, limit: int) -> tuple[Fields, ...]:
+        """Return the array of JSON objects under ``key``, each to be read field by field."""
+        items = self.array(key, limit=limit)
+        objects = [Fields(item, f"{self._what}'s {key}") for item in items if isinstance(item, Mapping)]
+        if len(objects) != len(items):
+            raise self._wrong(key, "an array of objects")
+        return tuple(objects)
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether the field is there."""
+        return key in self.values
