@@ -1,0 +1,51 @@
+"""The federation: charter, votes, cuts, states of commits, studies, View and Action; values and pure rules."""
+
+from imagiq.federation.line import (
+    DoubleVote,
+    Line,
+    Recovery,
+    Vote,
+    ballot_for,
+    check_successor,
+    double_votes,
+    line_of,
+    preferred,
+    recover_recipe,
+    vote_recipe,
+)
+from imagiq.federation.standing import Standing, State
+from imagiq.federation.study import Named, Step, Study, StudyHistory, check_permitted, parse_study, study_recipe
+from imagiq.federation.view import Action, Evaluate, Finished, Merge, Strategy, Train, View, Wait, Work, identity
+
+__all__ = [
+    "Action",
+    "DoubleVote",
+    "Evaluate",
+    "Finished",
+    "Line",
+    "Merge",
+    "Named",
+    "Recovery",
+    "Standing",
+    "State",
+    "Step",
+    "Strategy",
+    "Study",
+    "StudyHistory",
+    "Train",
+    "View",
+    "Vote",
+    "Wait",
+    "Work",
+    "ballot_for",
+    "check_permitted",
+    "check_successor",
+    "double_votes",
+    "identity",
+    "line_of",
+    "parse_study",
+    "preferred",
+    "recover_recipe",
+    "study_recipe",
+    "vote_recipe",
+]

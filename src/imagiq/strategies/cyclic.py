@@ -1,0 +1,68 @@
+"""Cyclic and incremental: one model that travels from site to site.
+
+Cyclic weight transfer (Chang et al. 2018; "cyclic institutional incremental learning", CIIL, in Sheller et al. 2020)
+goes round: each site trains one step and hands over. Incremental (IIL) goes round once: each site spends its whole
+budget, then hands over.
+
+The chain ends at the newest training commit. A site that was removed is passed over; so is one that is silent for
+``patience_s`` seconds since the chain's end came here (absent: it is waited for).
+
+Parameters: ``order`` (site names; absent: sorted), ``patience_s`` (an integer).
+"""
+
+from __future__ import annotations
+
+from imagiq.federation import Action, Finished, Step, Train, View, Wait
+
+__all__ = ["decide_cyclic", "decide_incremental"]
+
+
+def decide_cyclic(view: View, me: str) -> Action:
+    """Train when the newest commit of the chain is by my predecessor; one step a turn."""
+    return _decide(view, me, steps_a_turn=1)
+
+
+def decide_incremental(view: View, me: str) -> Action:
+    """Train when the newest commit of the chain is by my predecessor; the whole budget in one turn."""
+    return _decide(view, me, steps_a_turn=view.study.steps)
+
+
+def _decide(view: View, me: str, *, steps_a_turn: int) -> Action:
+    end = _end_of_chain(view)
+    turns = _turns(view, end, steps_a_turn)
+    if not turns:
+        return Finished(model=end.digest)
+    if me not in turns:
+        return Wait(why="the end of the study")
+    patience_s = view.study.strategy.parameters.get("patience_s")
+    sites_before_me = turns.index(me)
+    if sites_before_me > 0:
+        if not isinstance(patience_s, int):
+            return Wait(why=f"{turns[0]}, whose turn it is")
+        my_turn_s = view.seen_s(end) + patience_s * sites_before_me
+        if view.now_s < my_turn_s:
+            return Wait(why=f"{turns[0]}, whose turn it is", until_s=my_turn_s)
+    total = view.study.steps * len(view.study.sites)
+    return Train(base=end.digest, step=_done(view, end, me) + 1, progress=min(1.0, sum(end.progress) / total))
+
+
+def _end_of_chain(view: View) -> Step:
+    newest = (view.newest_training(site) for site in view.study.sites)
+    return max((step for step in newest if step is not None), key=lambda step: step.order, default=view.start)
+
+
+def _turns(view: View, end: Step, steps_a_turn: int) -> list[str]:
+    """Return the sites with budget left, the one whose turn it is first."""
+    named = view.study.strategy.parameters.get("order")
+    listed = [str(site) for site in named if site in view.study.sites] if isinstance(named, list | tuple) else []
+    order = listed + [site for site in view.study.sites if site not in listed]
+    first = 0
+    if end.site:
+        turn_over = _done(view, end, end.site) % steps_a_turn == 0
+        first = order.index(end.site) + turn_over
+    in_turn = order[first:] + order[:first]
+    return [site for site in in_turn if site in view.sites and _done(view, end, site) < view.study.steps]
+
+
+def _done(view: View, end: Step, site: str) -> int:
+    return end.progress[view.study.sites.index(site)]
