@@ -163,7 +163,8 @@ class StudyHistory:
     """The models of one study, indexed for decisions: its start, and the sound or tainted steps known since.
 
     Of two successes of one action by one site, the first in causal order counts. A commit whose parents lie outside the
-    study, or that belongs to no site of it, is carried by the history and is no step.
+    study, or that belongs to no site of it, is carried by the history and is no step. A void or contested one is a step
+    only so that others can stand on it: nothing new is made from it.
 
     Args:
         study: The study.
@@ -183,8 +184,8 @@ class StudyHistory:
         self.version = 0
         """Counts the changes, so that what was computed from it can be remembered."""
 
-    def add(self, entry: Entry, site: str) -> None:
-        """Take in an entry of this study whose state lets it be an input, and its author's name."""
+    def add(self, entry: Entry, site: str, *, is_input: bool) -> None:
+        """Take in an entry of this study, its author's name, and whether its state lets it be an input."""
         commit = entry.commit
         kind = commit.recipe.name
         if (kind not in {"train", "merge"} or commit.tree is None) or site not in self._places:
@@ -197,6 +198,8 @@ class StudyHistory:
         step = Step(commit, entry.height, site, kind, tuple(counts))
         self._steps[step.digest] = step
         self.version += 1
+        if not is_input:
+            return
         if commit.action is not None:
             first = self._by_action.get((site, commit.action))
             if first is not None and first.order < step.order:

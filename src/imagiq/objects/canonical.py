@@ -32,7 +32,7 @@ def encode(value: JSON) -> bytes:
     """
     _check_depth_and_floats(value, MAX_DEPTH)
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
+        return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise Misuse(
             "json-value", f"A value cannot be written as canonical JSON: {error}.", "Use smaller integers or a string."

@@ -117,7 +117,8 @@ def _problem_with(charter: Charter) -> str:
         "has no voters, or voters who are no members": not charter.voters or not set(charter.voters) <= set(names),
         "has a member without a name or with one longer than 64 characters": any(not 0 < len(n) <= 64 for n in names),
         "must name the version before it and the federation, except for version 1": (
-            (charter.version == 1) != (charter.previous is None) or (charter.version == 1) != (charter.federation is None)
+            (charter.version == 1) != (charter.previous is None)
+            or (charter.version == 1) != (charter.federation is None)
         ),
     }
     return next((problem for problem, present in problems.items() if present), "")
@@ -129,9 +130,7 @@ def _to_json(charter: Charter) -> dict[str, JSON]:
         "kind": "charter",
         "title": charter.title,
         "version": charter.version,
-        "members": [
-            {"name": m.name, "site_key": m.site_key, "exchange_key": m.exchange_key} for m in charter.members
-        ],
+        "members": [{"name": m.name, "site_key": m.site_key, "exchange_key": m.exchange_key} for m in charter.members],
         "voters": list(charter.voters),
         "recovery": list(charter.recovery),
         "cuts": [{"feed": cut.feed, "number": cut.number, "commit": cut.commit} for cut in charter.cuts],

@@ -274,7 +274,9 @@ def _parse_parents(fields: Fields) -> tuple[Parent, ...]:
         for item in fields.objects("parents", limit=PARENT_LIMIT)
     )
     if list(parents) != sorted(set(parents)) or any(parent.role not in ROLES for parent in parents):
-        raise Corrupt("commit-parents", "A commit's parents are not sorted, repeated or of unknown role.", "Get it again.")
+        raise Corrupt(
+            "commit-parents", "A commit's parents are not sorted, repeated or of unknown role.", "Get it again."
+        )
     return parents
 
 

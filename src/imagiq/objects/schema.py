@@ -218,7 +218,9 @@ def check_format(fields: Fields, what: str) -> None:
     version = fields.integer("format")
     if version != FORMAT:
         raise Unsupported(
-            "format-version", f"{what.capitalize()} has format {version}; this imagiq reads {FORMAT}.", "Upgrade imagiq."
+            "format-version",
+            f"{what.capitalize()} has format {version}; this imagiq reads {FORMAT}.",
+            "Upgrade imagiq.",
         )
 
 

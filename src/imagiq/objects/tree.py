@@ -60,4 +60,6 @@ def check_tree(tree: Tree, schema: Schema) -> None:
         Corrupt: it has not, or names another schema.
     """
     if tree.schema != schema.digest or len(tree.blobs) != len(schema.blob_sizes):
-        raise Corrupt("tree-schema", "A tree does not fit its schema.", "Get it again; if it stays so, tell its author.")
+        raise Corrupt(
+            "tree-schema", "A tree does not fit its schema.", "Get it again; if it stays so, tell its author."
+        )

@@ -90,7 +90,7 @@ def _quorum(view: View) -> int:
 
 
 def _chosen(view: View) -> Round:
-    rounds = view.remember("rounds", lambda: _valid_rounds(view))
+    rounds = view.remember(("rounds", _quorum(view)), lambda: _valid_rounds(view))
     usable = (found for found in rounds if view.usable(found.model))
     return max(usable, key=lambda found: found.rank, default=Round(0, view.start, 0))
 
