@@ -1,0 +1,179 @@
+"""What imagiq asks of whoever trains models, and how a learner is found by name.
+
+Importing this module loads neither numpy nor a deep learning framework: only the worker that trains needs them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from imagiq.errors import Conflict, Misuse, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["JSON", "Cases", "Initial", "Learner", "Predictions", "Trained", "Weights", "find"]
+
+JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None"
+"""What a schema may hold. There are no floats: a decimal is written as a string."""
+
+Weights: TypeAlias = "Mapping[str, NDArray[Any]]"
+"""Name of a tensor -> its values."""
+
+Cases: TypeAlias = Any
+"""A set of cases. Its learner knows what it is; imagiq asks only for its ``len``."""
+
+_GROUP = "imagiq.learners"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Initial:
+    """A model before its first training, and what must be equal at two sites for their models to be averaged.
+
+    Attributes:
+        weights: The tensors that training starts from.
+        architecture: What computes with the tensors, and its sizes.
+        channels: What the model is given, in order.
+        labels: Name of a class -> its number in the truth.
+        preprocessing: What is done to a case before the model sees it.
+    """
+
+    weights: Weights
+    architecture: Mapping[str, JSON]
+    channels: tuple[str, ...]
+    labels: Mapping[str, int]
+    preprocessing: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """What a training gave.
+
+    Attributes:
+        weights: Tensors of the same names, shapes and types as those that training started from.
+        metrics: Name -> value, measured on the training cases.
+        cases: Number of training cases.
+    """
+
+    weights: Weights
+    metrics: Mapping[str, float]
+    cases: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """What a model says about cases, beside what is true.
+
+    Attributes:
+        truth: Integers [cases], the class of each case: 0 or 1.
+        score: Floats [cases] in [0, 1], the probability of class 1.
+    """
+
+    truth: NDArray[np.integer[Any]]
+    score: NDArray[np.floating[Any]]
+
+
+class Learner(Protocol):
+    """Whoever can start, train and apply one kind of model.
+
+    Contract: the same arguments give the same result to the last bit, on every call. All randomness comes from
+    ``seed``, which is public and recorded. Neither ``weights`` nor ``cases`` is changed. Training returns tensors of
+    the names, shapes and types that it was given. What cannot be trained on (no cases, other shapes, a loss that
+    diverges) raises :class:`~imagiq.errors.ContractBroken` and is never passed over; a message names no value of a
+    case. Cases of one class only, or a single case, are enough to train.
+    """
+
+    def initial(self, seed: int) -> Initial:
+        """Return the untrained model that this seed gives."""
+
+    def train(self, weights: Weights, cases: Cases, *, budget: int, seed: int, progress: float) -> Trained:
+        """Train from these weights.
+
+        Args:
+            weights: Where to start.
+            cases: What to train on.
+            budget: Number of updates of the optimiser, 0 or more.
+            seed: Public randomness of this training, such as the order of the cases.
+            progress: How far the study is, from 0 at its start to 1 at its end. Learning rates follow it.
+        """
+
+    def predict(self, weights: Weights, cases: Cases) -> Predictions:
+        """Apply the model to cases, in their order."""
+
+
+def find(name: str, parameters: Mapping[str, object]) -> Learner:
+    """Make the learner that an installed package offers under this name.
+
+    A package offers learners in its entry points, group ``imagiq.learners``: name -> a callable that takes the
+    parameters as keywords and returns a :class:`Learner`.
+
+    Args:
+        name: Name of the learner, such as ``logistic``.
+        parameters: The learner's own settings.
+
+    Returns:
+        The learner.
+
+    Raises:
+        Unsupported: No installed package offers it, or what it needs is not installed.
+        Conflict: Two installed packages offer different learners under this name.
+        Misuse: A parameter is missing or is none of this learner's.
+    """
+    make = _load(_chosen(name))
+    _check_parameters(name, make, parameters)
+    return make(**parameters)
+
+
+def _chosen(name: str) -> EntryPoint:
+    offered = entry_points(group=_GROUP)
+    chosen = {point.value: point for point in offered if point.name == name}
+    if not chosen:
+        names = ", ".join(sorted({point.name for point in offered})) or "none"
+        raise Unsupported(
+            "learner-unknown",
+            f"No installed package offers a learner called {name!r}.",
+            f"Install the package that does, or take one of the installed learners: {names}.",
+        )
+    if len(chosen) > 1:
+        raise Conflict(
+            "learner-ambiguous",
+            f"Several installed packages offer a learner called {name!r}: {', '.join(sorted(chosen))}.",
+            "Uninstall all but one of them.",
+        )
+    return next(iter(chosen.values()))
+
+
+def _load(point: EntryPoint) -> Callable[..., Learner]:
+    try:
+        return cast("Callable[..., Learner]", point.load())
+    except (ImportError, AttributeError) as error:
+        raise Unsupported(
+            "learner-not-loadable",
+            f"The learner {point.name!r} ({point.value}) cannot be loaded: {error}.",
+            "Install what it needs, or reinstall its package.",
+        ) from error
+
+
+def _check_parameters(name: str, make: Callable[..., Learner], parameters: Mapping[str, object]) -> None:
+    known = inspect.signature(make).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for key in parameters:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            advice = f"Did you mean {close[0]!r}?" if close else f"It has these: {', '.join(known)}."
+            raise Misuse("learner-parameter-unknown", f"The learner {name!r} has no parameter {key!r}.", advice)
+    for key, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and key not in parameters:
+            raise Misuse(
+                "learner-parameter-missing",
+                f"The learner {name!r} needs the parameter {key!r}.",
+                f"Add {key!r} to the learner's parameters.",
+            )
