@@ -1,0 +1,171 @@
+"""Admission: the one door for foreign commits, decided apart from I/O.
+
+Bytes go in; what comes out is *admitted*, *waiting* for something named, or *refused* for what no later commit can
+change. Whatever is wrong beyond that (an unknown recipe, a foreign schema, a false merge) is admitted, carried, and never
+an input, so that one bad commit does not stop a feed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imagiq.errors import ImagiqError, Refused, Untrusted
+from imagiq.federation import Standing
+from imagiq.history import Entry, History
+from imagiq.objects import Commit, Digest
+
+__all__ = ["Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting", "WaitingRoom", "examine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of what others send a site is willing to keep.
+
+    Attributes:
+        waiting_commits: Commits that wait, per source and in all feeds together.
+        waiting_bytes: Their bytes, per source.
+        model_bytes: The largest model that is fetched.
+    """
+
+    waiting_commits: int = 20_000
+    waiting_bytes: int = 64 * 2**20
+    model_bytes: int = 64 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The commit is part of the history."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The commit waits for others. ``kept``: false when the room is full, so that it has to be sent again."""
+
+    commit: Commit
+    missing: frozenset[Digest]
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCommit:
+    """The bytes are no commit of this federation and never will be."""
+
+    error: ImagiqError
+
+
+Outcome = Admitted | Waiting | RefusedCommit
+
+
+def examine(commit: Commit, history: History, standing: Standing, federation: Digest) -> frozenset[Digest]:
+    """Return what a verified commit still waits for: previous, parents, study, charters; nothing: it is admissible.
+
+    Raises:
+        Refused: it belongs to another federation, or does not follow its previous.
+        Untrusted: its site is no member by the charter that it names.
+    """
+    if commit.federation != federation:
+        raise Refused(
+            "commit-federation",
+            f"A commit belongs to the federation {commit.federation[:12]}, not to {federation[:12]}.",
+            "Open the repository of that federation.",
+        )
+    missing = set(history.missing(commit))
+    if commit.study is not None and commit.study not in history:
+        missing.add(commit.study)
+    if not standing.in_force(commit.charter):
+        missing.add(commit.charter)
+    if commit.recipe.name == "vote":
+        proposal = Digest(str(commit.recipe.parameters.get("charter")))
+        if len(proposal) == len(commit.charter) and proposal not in standing.charters:
+            missing.add(proposal)
+    _check_membership(commit, history, standing)
+    return frozenset(missing)
+
+
+def _check_membership(commit: Commit, history: History, standing: Standing) -> None:
+    if commit.previous is None:
+        site = commit.certificate.site if commit.certificate is not None else ""
+    else:
+        previous = history.get(commit.previous)
+        if previous is None:
+            return
+        if previous.commit.feed != commit.feed or previous.commit.number + 1 != commit.number:
+            raise Refused(
+                "commit-chain", "A commit does not follow the one it names as its previous.", "Tell its author."
+            )
+        site = previous.site
+    charter = standing.charters.get(commit.charter)
+    if charter is not None and site not in charter.names_by_site_key:
+        raise Untrusted(
+            "commit-member",
+            f"The site {site[:12]} is no member by the charter that its commit names.",
+            "Ask the federation's voters to let it join.",
+        )
+
+
+@dataclass(slots=True)
+class WaitingRoom:
+    """Commits that wait, within limits per source."""
+
+    limits: Limits
+    _waiting: dict[Digest, tuple[Commit, str]] = field(default_factory=dict)
+    _for: dict[Digest, set[Digest]] = field(default_factory=dict)
+    _missing: dict[Digest, frozenset[Digest]] = field(default_factory=dict)
+    _used: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return how many commits wait."""
+        return len(self._waiting)
+
+    def __contains__(self, digest: object) -> bool:
+        """Tell whether a commit waits."""
+        return digest in self._waiting
+
+    @property
+    def missing(self) -> frozenset[Digest]:
+        """Everything that some commit waits for and that does not itself wait."""
+        return frozenset(self._for) - self._waiting.keys()
+
+    def commits(self) -> list[tuple[Commit, str]]:
+        """Return all that wait, each with its source."""
+        return list(self._waiting.values())
+
+    def enter(self, commit: Commit, missing: frozenset[Digest], source: str) -> bool:
+        """Let a commit wait; false when its source has no room left."""
+        if commit.digest in self._waiting:
+            self._set_missing(commit.digest, missing)
+            return True
+        commits, size = self._used.get(source, (0, 0))
+        if commits + 1 > self.limits.waiting_commits or size + len(commit.raw) > self.limits.waiting_bytes:
+            return False
+        self._used[source] = (commits + 1, size + len(commit.raw))
+        self._waiting[commit.digest] = (commit, source)
+        self._set_missing(commit.digest, missing)
+        return True
+
+    def _set_missing(self, digest: Digest, missing: frozenset[Digest]) -> None:
+        for old in self._missing.get(digest, frozenset()) - missing:
+            self._for[old].discard(digest)
+            if not self._for[old]:
+                del self._for[old]
+        self._missing[digest] = missing
+        for name in missing:
+            self._for.setdefault(name, set()).add(digest)
+
+    def waiting_for(self, digest: Digest) -> list[Commit]:
+        """Return the commits that wait for an object, sorted by name."""
+        return [self._waiting[name][0] for name in sorted(self._for.get(digest, ()))]
+
+    def leave(self, digest: Digest) -> str | None:
+        """Let a commit go, admitted or refused; return its source if it waited."""
+        found = self._waiting.pop(digest, None)
+        if found is None:
+            return None
+        self._set_missing(digest, frozenset())
+        del self._missing[digest]
+        commit, source = found
+        commits, size = self._used[source]
+        self._used[source] = (commits - 1, size - len(commit.raw))
+        return source

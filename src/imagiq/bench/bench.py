@@ -1,0 +1,463 @@
+"""The bench: a site's view of all models it holds, its own and received ones, over one store.
+
+Foreign bytes enter by :meth:`Bench.admit` and nowhere else. What a bench writes itself is signed, durable, then visible.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from imagiq.bench.admission import Admitted, Limits, Outcome, RefusedCommit, Waiting, WaitingRoom, examine
+from imagiq.bench.checks import Checks, Verdict
+from imagiq.bench.models import Models
+from imagiq.clock import Clock
+from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable
+from imagiq.federation import Standing, State, Study, StudyHistory, check_permitted, parse_study
+from imagiq.history import Entry, History
+from imagiq.keys import FeedKey, SiteKey, certify, sign_commit
+from imagiq.objects import (
+    JSON,
+    Certificate,
+    Charter,
+    Commit,
+    Digest,
+    Draft,
+    Parent,
+    Recipe,
+    Seen,
+    Tree,
+    parse_charter,
+    parse_digest,
+)
+from imagiq.store import Store
+
+__all__ = ["Author", "Bench"]
+
+SEEN_AT_ONCE = 64
+STALE_RECORDS = 256
+
+
+def _waiting_record(commit: Commit, source: str) -> dict[str, JSON]:
+    return {"kind": "waiting", "commit": base64.b64encode(commit.raw).decode("ascii"), "source": source}
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The keys with which a site writes: its own, and that of the feed of this store."""
+
+    site: SiteKey
+    feed: FeedKey
+
+
+class Bench:
+    """One store's view of a federation.
+
+    Args:
+        store: Where objects rest. A new one gets the founding charter; an old one is read whole.
+        founding: Version 1 of the charter: the federation.
+        clock: For first-seen times and for the date that people read.
+        author: The keys to write with; None: read only.
+        checks: Where checks of equal bytes are shared; None: in this bench.
+        limits: How much of what others send is kept.
+        read_only: Nothing is written to the store, not even verdicts.
+        on_entries: Called with the entries that were admitted, once they are durable: an index listens here.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        founding: Charter,
+        *,
+        clock: Clock,
+        author: Author | None = None,
+        checks: Checks | None = None,
+        limits: Limits | None = None,
+        read_only: bool = False,
+        on_entries: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> None:
+        self.store = store
+        self.founding = founding
+        self.author = author
+        self.checks = checks or Checks()
+        self.limits = limits or Limits()
+        self.read_only = read_only
+        self._clock = clock
+        self._on_entries = on_entries
+        self._in_doubt: bytes | None = None
+        self._open()
+
+    def _open(self) -> None:
+        """Read the whole store; also what follows when a disk failed in the middle of an admission."""
+        self.history = History()
+        self.standing = Standing(self.history, self.founding)
+        self.models = Models(
+            self.store, self.checks, largest_bytes=self.limits.model_bytes, read_only=self.read_only
+        )
+        self.waiting = WaitingRoom(self.limits)
+        self.first_seen_s: dict[Digest, float] = {}
+        self._studies: dict[Digest, StudyHistory] = {}
+        self._studies_epoch = 0
+        self._news: dict[str, None] = {}
+        self._seen: set[Digest] = set()
+        self._unwritten: list[Entry] = []
+        self._unjudged: dict[Digest, set[Digest]] = {}
+        self.verdicts: dict[Digest, Verdict] = {}
+        if not self.read_only and not self.store.has(self.founding.digest):
+            self.store.add([self.founding.raw])
+        records = list(self.store.journal.read())
+        self.models.recall(records)
+        for record in records:
+            if record.get("kind") == "first-seen":
+                at_ms = record.get("at_ms")
+                commit = parse_digest(record.get("commit"), "A journal's commit")
+                self.first_seen_s[commit] = min(self._clock.now_s(), at_ms / 1000 if isinstance(at_ms, int) else 0.0)
+        stored = [self.checks.commit(raw) for raw in self.store.commits()]
+        self._reopen(sorted(stored, key=lambda commit: (commit.number, commit.digest)))
+        if self.read_only:
+            return
+        self._resume_waiting(records)
+        for entry in self.history:
+            if entry.commit.tree is not None and entry.digest not in self.models.complete:
+                self.settle(entry.digest)
+
+    def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
+        others = [record for record in records if record.get("kind") != "waiting"]
+        for record in records:
+            if record.get("kind") == "waiting":
+                raw = base64.b64decode(str(record.get("commit")))
+                self._admit_one(raw, str(record.get("source")), remember=False)
+        self._write_admitted()
+        if len(records) - len(others) > len(self.waiting) + STALE_RECORDS:
+            self.store.journal.rewrite([*others, *(_waiting_record(c, s) for c, s in self.waiting.commits())])
+
+    def _reopen(self, commits: Sequence[Commit]) -> None:
+        """Put stored commits in their places; each was admitted before, so only their order is to be found."""
+        room = WaitingRoom(Limits(waiting_commits=len(commits) + 1, waiting_bytes=2**62))
+        for commit in commits:
+            for name in (commit.charter, Digest(str(commit.recipe.parameters.get("charter", "")))):
+                self._learn_stored_charter(name)
+        ready = list(reversed(commits))
+        while ready:
+            commit = ready.pop()
+            missing = frozenset(self.history.missing(commit))
+            if missing:
+                room.enter(commit, missing, "store")
+                continue
+            self._place(self.history.add(commit))
+            room.leave(commit.digest)
+            ready += reversed(room.waiting_for(commit.digest))
+
+    def _learn_stored_charter(self, name: Digest) -> None:
+        if name not in self.standing.charters and self.store.has(name):
+            try:
+                self.standing.learn_charter(parse_charter(self.store.read(name)))
+            except Corrupt:
+                return
+
+    # ---------------------------------------------------------------------------------------- foreign bytes
+
+    def admit(self, raws: Iterable[bytes], source: str) -> tuple[Outcome, ...]:
+        """Take in the bytes of foreign commits; the one door.
+
+        Args:
+            raws: The bytes, as they came and in any order.
+            source: Whom they came from: limits are per source.
+
+        Returns:
+            For each of ``raws`` what became of it. Admitted commits are durable.
+        """
+        outcomes = []
+        try:
+            for raw in raws:
+                outcomes.append(self._admit_one(raw, source, remember=True))  # noqa: PERF401 - kept if raws fails
+        finally:
+            self._write_admitted()
+        return tuple(outcomes)
+
+    def _admit_one(self, raw: bytes, source: str, *, remember: bool) -> Outcome:
+        try:
+            commit = self.checks.commit(raw)
+            known = self.history.get(commit.digest)
+            if known is not None:
+                return Admitted(known)
+            missing = examine(commit, self.history, self.standing, self.founding.digest)
+        except ImagiqError as error:
+            return RefusedCommit(error)
+        if missing:
+            already = commit.digest in self.waiting
+            kept = self.waiting.enter(commit, missing, source)
+            if kept and remember and not already:
+                self.store.journal.append([_waiting_record(commit, source)], durable=False)
+            return Waiting(commit, missing, kept)
+        entry = self._take(commit)
+        self._admit_waiting(commit.digest, *self._newly_enacted())
+        return Admitted(entry)
+
+    def _take(self, commit: Commit) -> Entry:
+        """Put a commit in its place; :meth:`_write_admitted` makes it durable before anybody else looks."""
+        entry = self.history.add(commit)
+        self._unwritten.append(entry)
+        self._place(entry)
+        return entry
+
+    def _write_admitted(self) -> None:
+        """Make what was taken durable, all at once; if the disk does not take it, forget it and read the store anew."""
+        entries, self._unwritten = self._unwritten, []
+        if not entries:
+            return
+        try:
+            self.store.add_commits([entry.commit.raw for entry in entries])
+            at_ms = round(self._clock.now_s() * 1000)
+            self.store.journal.append(
+                [{"kind": "first-seen", "commit": entry.digest, "at_ms": at_ms} for entry in entries], durable=False
+            )
+        except Unreachable:
+            self._open()
+            raise
+        self.first_seen_s |= {entry.digest: at_ms / 1000 for entry in entries}
+        if self._on_entries is not None:
+            self._on_entries(entries)
+
+    def _newly_enacted(self) -> tuple[Digest, ...]:
+        """Return the charters that are in force and that somebody waits for."""
+        return tuple(sorted(self.standing.line.enacted & self.waiting.missing))
+
+    def _admit_waiting(self, *arrived: Digest) -> None:
+        """Admit whatever waited for what has arrived, and what waited for that."""
+        arrivals = list(arrived)
+        while arrivals:
+            for commit in self.waiting.waiting_for(arrivals.pop()):
+                try:
+                    missing = examine(commit, self.history, self.standing, self.founding.digest)
+                except ImagiqError:
+                    self.waiting.leave(commit.digest)
+                    continue
+                if missing:
+                    self.waiting.enter(commit, missing, "")
+                    continue
+                self.waiting.leave(commit.digest)
+                self._take(commit)
+                arrivals += [commit.digest, *self._newly_enacted()]
+
+    def admit_charter(self, raw: bytes) -> Charter:
+        """Take in a foreign charter that some waiting commit names.
+
+        Raises:
+            Corrupt: malformed.
+            Refused: nobody waits for it, or it belongs to another federation.
+        """
+        charter = parse_charter(raw)
+        if charter.digest not in self.waiting.missing or charter.founding != self.founding.digest:
+            raise Refused("charter-unasked", "A charter came that nothing here waits for.", "Nothing needs to be done.")
+        self.store.add([raw])
+        self.learn_charter(charter)
+        return charter
+
+    def learn_charter(self, charter: Charter) -> None:
+        """Take a charter that is in the store into account."""
+        self.standing.learn_charter(charter)
+        self._admit_waiting(charter.digest, *self._newly_enacted())
+        self._write_admitted()
+
+    # ------------------------------------------------------------------------------------------- own commits
+
+    def commit(
+        self,
+        recipe: Recipe,
+        *,
+        parents: Sequence[Parent] = (),
+        study: Digest | None = None,
+        tree: Tree | None = None,
+        action: Digest | None = None,
+        metrics: Mapping[str, str | int] | None = None,
+        cases: int | None = None,
+        charter: Digest | None = None,
+        sidecar: Mapping[str, bytes] | None = None,
+    ) -> Entry:
+        """Write a commit into this store's feed: signed, durable, then visible.
+
+        Args:
+            recipe: By what it was made.
+            parents: What it was made from.
+            study: The study that it belongs to.
+            tree: The model that it holds; kept before, see :meth:`Models.keep`.
+            action: The action whose success it is.
+            metrics: What was measured.
+            cases: How many cases were used.
+            charter: The version that it is made under; None: the ruling one.
+            sidecar: What belongs to it and never leaves the site, by name; durable before the commit is.
+
+        Raises:
+            Misuse: this bench is read only, or the federation is not founded yet.
+            Unreachable: the disk does not take it. Nothing is lost, and no number is used twice: what was signed is
+                written first at the next call.
+        """
+        if self.author is None:
+            raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
+        self.finish_in_doubt()
+        ruling = self.standing.ruling
+        under = charter or (ruling.digest if ruling is not None else None)
+        if under is None:
+            raise Misuse("federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait.")
+        feed = self.author.feed.public
+        heads = self.history.heads.get(feed, ())
+        previous = max((self.history[head] for head in heads), key=lambda e: (e.commit.number, e.digest), default=None)
+        seen = self._witnessed()
+        draft = Draft(
+            federation=self.founding.digest,
+            charter=under,
+            feed=feed,
+            number=1 if previous is None else previous.commit.number + 1,
+            previous=None if previous is None else previous.digest,
+            recipe=recipe,
+            created=self._clock.utc(),
+            study=study,
+            parents=tuple(parents),
+            tree=None if tree is None else tree.digest,
+            action=action,
+            metrics=dict(metrics or {}),
+            cases=cases,
+            seen=seen,
+            certificate=self._certificate(feed) if previous is None else None,
+        )
+        commit = sign_commit(draft, self.author.feed)
+        for name, content in (sidecar or {}).items():
+            self.store.sidecar_write(commit.digest, name, content)
+        self._in_doubt = commit.raw
+        entry = self.finish_in_doubt()
+        if entry is None:  # pragma: no cover - finish_in_doubt returns the entry of what it was given
+            raise Unreachable("commit-lost", "The commit could not be written.", "Try again.")
+        return entry
+
+    def finish_in_doubt(self) -> Entry | None:
+        """Write the own commit that a failing disk may or may not have kept, if there is one."""
+        if self._in_doubt is None:
+            return None
+        commit = self.checks.commit(self._in_doubt)
+        entry = self._take(commit)
+        self._write_admitted()
+        self._in_doubt = None
+        self._admit_waiting(commit.digest, *self._newly_enacted())
+        self._write_admitted()
+        self.settle(commit.digest)
+        return entry
+
+    def _certificate(self, feed: str) -> Certificate:
+        if self.author is None:
+            raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
+        feeds = self.history.feeds_of(self.author.site.public)
+        ends = [max((self.history[head] for head in self.history.heads[f]), key=lambda e: e.order) for f in feeds]
+        last = max(ends, key=lambda entry: (entry.certificate, entry.order), default=None)
+        return certify(
+            self.author.site,
+            federation=self.founding.digest,
+            feed=feed,
+            number=1 if last is None else last.certificate + 1,
+            ends=None if last is None else last.digest,
+        )
+
+    def _witnessed(self) -> tuple[Seen, ...]:
+        seen = []
+        for feed in list(self._news)[:SEEN_AT_ONCE]:
+            heads = (self.history[head].commit for head in self.history.heads[feed] if head not in self._seen)
+            seen += [Seen(feed, head.number, head.digest) for head in heads]
+        return tuple(sorted(seen))
+
+    # -------------------------------------------------------------------------------------- what follows from it
+
+    def _place(self, entry: Entry) -> None:
+        commit = entry.commit
+        self.standing.note(entry)
+        if self.author is not None:
+            if commit.feed == self.author.feed.public:
+                self._seen |= {seen.commit for seen in commit.seen}
+                for seen in commit.seen:
+                    if set(self.history.heads.get(seen.feed, ())) <= self._seen:
+                        self._news.pop(seen.feed, None)
+            else:
+                self._news[commit.feed] = None
+        if self.standing.epoch == self._studies_epoch:
+            self._index(entry)
+
+    def _index(self, entry: Entry) -> None:
+        study = parse_study(entry.commit) if entry.commit.recipe.name == "study" else None
+        state = self.standing.state(entry.digest)
+        if study is not None and state is not State.VOID and self._permits(study, entry):
+            self._studies[study.digest] = StudyHistory(study, entry)
+        elif entry.commit.study in self._studies:
+            steps = self._studies[entry.commit.study]
+            steps.add(entry, self.standing.name_of(entry), is_input=state.is_input)
+
+    def _permits(self, study: Study, entry: Entry) -> bool:
+        try:
+            check_permitted(study, self.standing.charters[entry.commit.charter])
+        except Refused:
+            return False
+        return True
+
+    @property
+    def studies(self) -> Mapping[Digest, StudyHistory]:
+        """The studies that are known, by the commits that opened them."""
+        if self.standing.epoch != self._studies_epoch:
+            self._studies_epoch = self.standing.epoch
+            self._studies = {}
+            for entry in self.history:
+                self._index(entry)
+        return self._studies
+
+    def start_of(self, commit: Commit) -> Commit | None:
+        """Return the commit that holds the first model of a commit's study; None if it is in no study."""
+        steps = self.studies.get(commit.study) if commit.study is not None else None
+        return None if steps is None else steps.start.commit
+
+    def settle(self, digest: Digest) -> bool:
+        """Pass a commit's model through the gate once all of it is here; tell whether it is complete.
+
+        A merge whose parents are held is recomputed on the way; a false one is set aside.
+        """
+        commit = self.history[digest].commit
+        start = self.start_of(commit)
+        like = None
+        if start is not None and start.tree is not None and start.digest != digest:
+            if not self.store.has(start.tree):
+                return False
+            like = self.models.tree(start.tree)
+        if not self.models.settle(commit, like):
+            return False
+        for merge in sorted(self._unjudged.pop(digest, set())):
+            self._judge(merge)
+        return self._judge(digest)
+
+    def _judge(self, digest: Digest) -> bool:
+        """Recompute a merge whose model is complete, now or when its parents are; tell whether nothing speaks against it."""
+        commit = self.history[digest].commit
+        if commit.recipe.name != "merge" or digest in self.verdicts:
+            return self.verdicts.get(digest) is not Verdict.FALSE
+        verdict = self.recompute(digest)
+        if verdict is None:
+            for parent in commit.parents_in("input"):
+                self._unjudged.setdefault(parent, set()).add(digest)
+            return True
+        self.verdicts[digest] = verdict
+        if verdict is Verdict.FALSE:
+            error = Refused("merge-false", "The merge is not what its recipe gives.", "Ask its author.")
+            self.models.put_aside(commit, error)
+        return verdict is Verdict.VERIFIED
+
+    def recompute(self, digest: Digest) -> Verdict | None:
+        """Recompute a merge from its parents; None when they, or it, are not held, or it is no merge of known kind."""
+        commit = self.history[digest].commit
+        recipe = commit.recipe
+        if (recipe.name, recipe.version, recipe.parameters.get("rule")) != ("merge", 1, "mean") or commit.tree is None:
+            return None
+        inputs = [self.history[parent].commit.tree for parent in commit.parents_in("input")]
+        trees = [tree for tree in inputs if tree is not None]
+        if len(trees) != len(inputs):
+            return Verdict.FALSE
+        if not all(self.models.holds(tree) for tree in (*trees, commit.tree)):
+            return None
+        tree = self.models.tree(commit.tree)
+        schema = self.models.schema(tree.schema)
+        return self.checks.merge(commit, tree, schema, [self.models.tree(t) for t in trees], self.store.read)

@@ -1,0 +1,203 @@
+"""Models at rest at a site: which blobs a commit's model still lacks, and what the gate says once it lacks none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from imagiq.bench.checks import Checks
+from imagiq.errors import Corrupt, ImagiqError, NotFound, Refused, Unsupported
+from imagiq.objects import (
+    BLOB_LIMIT,
+    JSON,
+    TREE_LIMIT,
+    Commit,
+    Digest,
+    Schema,
+    Tree,
+    check_tree,
+    digest_of,
+    parse_digest,
+    parse_tree,
+)
+from imagiq.objects.schema import SCHEMA_LIMIT
+from imagiq.store import Store
+
+__all__ = ["Models", "Want"]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """An object that is lacking, and the most bytes that it may have."""
+
+    digest: Digest
+    limit: int
+
+
+class Models:
+    """The models of one site's store.
+
+    A commit's model is complete when its tree, schema and blobs are here, verified and past the gate. A model that can
+    never be complete, or that the gate refuses, is set aside with its reason, not silently lost.
+
+    Args:
+        store: Where objects rest; its journal remembers the verdicts.
+        checks: Where checks of equal bytes are shared.
+        largest_bytes: Models above this are set aside.
+        read_only: Verdicts are not remembered beyond this object.
+    """
+
+    def __init__(self, store: Store, checks: Checks, *, largest_bytes: int, read_only: bool = False) -> None:
+        self._store = store
+        self._checks = checks
+        self._read_only = read_only
+        self._largest_bytes = largest_bytes
+        self._trees: dict[Digest, Tree] = {}
+        self.complete: set[Digest] = set()
+        self.set_aside: dict[Digest, str] = {}
+
+    def recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
+        """Take up the verdicts of an earlier run from the journal."""
+        for record in records:
+            if record.get("kind") != "verdict":
+                continue
+            commit = parse_digest(record.get("commit"), "A journal's commit")
+            self.complete.discard(commit)
+            self.set_aside.pop(commit, None)
+            if record.get("verdict") == "complete":
+                self.complete.add(commit)
+            elif record.get("verdict") == "aside":
+                self.set_aside[commit] = str(record.get("why"))
+
+    def tree(self, digest: Digest) -> Tree:
+        """Return a tree that is held.
+
+        Raises:
+            NotFound: it is not.
+        """
+        if digest not in self._trees:
+            self._trees[digest] = parse_tree(self._store.read(digest))
+        return self._trees[digest]
+
+    def schema(self, digest: Digest) -> Schema:
+        """Return a schema that is held.
+
+        Raises:
+            NotFound: it is not.
+        """
+        return self._checks.schema(self._store.read(digest))
+
+    def holds(self, tree: Digest) -> bool:
+        """Tell whether a tree is held with its schema and all its blobs."""
+        if not self._store.has(tree):
+            return False
+        parsed = self.tree(tree)
+        return self._store.has(parsed.schema) and all(map(self._store.has, parsed.blobs))
+
+    def lacking(self, commit: Commit) -> tuple[Want, ...]:
+        """Return what has to be fetched next for a commit's model; nothing when all is here or it is settled.
+
+        A tree comes first, then its schema, then its blobs: what each holds tells how much may be asked next.
+        """
+        if commit.tree is None or commit.digest in self.complete or commit.digest in self.set_aside:
+            return ()
+        if not self._store.has(commit.tree):
+            return (Want(commit.tree, TREE_LIMIT),)
+        try:
+            tree = self.tree(commit.tree)
+            if not self._store.has(tree.schema):
+                return (Want(tree.schema, SCHEMA_LIMIT),)
+            schema = self.schema(tree.schema)
+            check_tree(tree, schema)
+        except (Corrupt, Unsupported) as error:
+            self.put_aside(commit, error)
+            return ()
+        if schema.nbytes > self._largest_bytes:
+            self.put_aside(commit, Refused("model-size", "The model is larger than this site takes.", "Raise its limit."))
+            return ()
+        sizes = dict(zip(tree.blobs, schema.blob_sizes, strict=True))
+        return tuple(Want(blob, size) for blob, size in sizes.items() if not self._store.has(blob))
+
+    def receive(self, wants: Iterable[Want], contents: Mapping[Digest, bytes]) -> int:
+        """Keep what of the wanted objects came whole; return how many. What is not what it is called counts as missing."""
+        whole = [
+            contents[want.digest]
+            for want in wants
+            if want.digest in contents
+            and len(contents[want.digest]) <= want.limit
+            and digest_of(contents[want.digest]) == want.digest
+        ]
+        if whole:
+            self._store.add(whole)
+        return len(whole)
+
+    def settle(self, commit: Commit, like: Tree | None) -> bool:
+        """Pass a commit's model through the gate if nothing of it is lacking; tell whether it is complete.
+
+        Args:
+            commit: An admitted commit.
+            like: The first model of its study, whose schema it must have; None outside a study.
+        """
+        if commit.tree is None or self.lacking(commit) or commit.digest in self.set_aside:
+            return False
+        if commit.digest in self.complete:
+            return True
+        tree = self.tree(commit.tree)
+        try:
+            schema = self.schema(tree.schema)
+            self._check_sizes(tree, schema)
+            if like is not None and like.schema != tree.schema:
+                raise Refused(
+                    "gate-schema", _how_schemas_differ(self.schema(like.schema), schema), "Use the study's own schema."
+                )
+            self._checks.gate(schema, tree, self._store.read)
+        except (Refused, Corrupt) as error:
+            self.put_aside(commit, error)
+            return False
+        self.complete.add(commit.digest)
+        self._write({"kind": "verdict", "commit": commit.digest, "verdict": "complete"})
+        return True
+
+    def _check_sizes(self, tree: Tree, schema: Schema) -> None:
+        for blob, size in zip(tree.blobs, schema.blob_sizes, strict=True):
+            if self._store.size(blob) != size:
+                raise Corrupt("blob-size", f"Blob {blob[:12]} has another size than its schema says.", "Tell its author.")
+
+    def put_aside(self, commit: Commit, error: ImagiqError) -> None:
+        """Never use a commit's model as an input here, and remember why."""
+        self.complete.discard(commit.digest)
+        self.set_aside[commit.digest] = f"{error.code}: {error.what}"
+        self._write(
+            {"kind": "verdict", "commit": commit.digest, "verdict": "aside", "why": self.set_aside[commit.digest]}
+        )
+
+    def forget(self, digest: Digest) -> None:
+        """Take back a verdict: the model's blobs turned out to be damaged or gone."""
+        self.complete.discard(digest)
+        self.set_aside.pop(digest, None)
+        self._write({"kind": "verdict", "commit": digest, "verdict": "gone"})
+
+    def _write(self, record: Mapping[str, JSON]) -> None:
+        if not self._read_only:
+            self._store.journal.append([record], durable=False)
+
+    def keep(self, schema: Schema, blobs: Iterable[bytes]) -> Tree:
+        """Write a model's blobs, streaming, then its schema and tree; all are durable when this returns."""
+        tree = Tree(schema.digest, self._store.add(blobs))
+        check_tree(tree, schema)
+        self._store.add([schema.raw, tree.raw])
+        return tree
+
+    def fetch(self, digest: Digest, limit: int = BLOB_LIMIT) -> bytes | None:
+        """Return an object's bytes for another site; None if it is not here or larger than asked."""
+        try:
+            return self._store.read(digest) if self._store.size(digest) <= limit else None
+        except NotFound:
+            return None
+
+
+def _how_schemas_differ(wanted: Schema, given: Schema) -> str:
+    for what in ("groups", "architecture", "channels", "labels", "preprocessing"):
+        if getattr(wanted, what) != getattr(given, what):
+            return f"The model's {what} differ from those of the study's first model."
+    return "The model's schema has other fields than that of the study's first model."

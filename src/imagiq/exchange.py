@@ -1,0 +1,149 @@
+"""Exchange: what do you lack, who has it.
+
+The negotiation is pure: it compares a history with a peer's heads and says what to ask. A :class:`Peer` only carries
+bytes, and nothing that it carries is believed. Sealing, and the remotes that reach other machines, stand behind this
+seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from imagiq.bench import Bench
+from imagiq.errors import BudgetSpent, Corrupt, Refused, Unsupported
+from imagiq.federation import State
+from imagiq.history import History
+from imagiq.objects import Digest
+
+__all__ = ["Ask", "BenchPeer", "Peer", "asks", "pull"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A wish for the part of a feed that ends at ``head``, down to any commit in ``have``."""
+
+    head: Digest
+    have: frozenset[Digest]
+
+
+class Peer(Protocol):
+    """Somewhere to learn from.
+
+    Contract: what it answers may be late, partial, repeated, in any order, or garbage; the one who asks checks
+    everything. It raises :class:`~imagiq.errors.Unreachable` when it does not answer, at any point; what came before
+    stays good. It never blocks for ever.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the peer is called; limits are counted by it."""
+
+    def heads(self) -> Mapping[str, tuple[Digest, ...]]:
+        """Return the last commits of each feed that the peer knows: usually one each."""
+
+    def commits(self, ask: Ask) -> Iterable[bytes]:
+        """Return the bytes of the commits asked for, usually the earliest first; none if the head is not known."""
+
+    def fetch(self, digest: Digest, limit: int) -> bytes | None:
+        """Return an object other than a commit, of at most ``limit`` bytes; None if the peer has none such."""
+
+
+def asks(history: History, theirs: Mapping[str, tuple[Digest, ...]], missing: Iterable[Digest] = ()) -> list[Ask]:
+    """Return what to ask of a peer with these heads.
+
+    Args:
+        history: What is known here.
+        theirs: The peer's heads.
+        missing: Commits that others which wait here name.
+    """
+    wishes = [
+        Ask(head, frozenset(history.heads.get(feed, ())))
+        for feed, heads in sorted(theirs.items())
+        for head in heads
+        if head not in history
+    ]
+    everything = frozenset(head for heads in history.heads.values() for head in heads)
+    return wishes + [Ask(digest, everything) for digest in sorted(set(missing))]
+
+
+class BenchPeer:
+    """A bench as others may see it: the exchange between sites on one machine, and the far end of every remote.
+
+    Of what is void it shows only what something else stands on.
+    """
+
+    def __init__(self, name: str, bench: Bench) -> None:
+        self._name = name
+        self._bench = bench
+
+    @property
+    def name(self) -> str:
+        """What the peer is called."""
+        return self._name
+
+    def heads(self) -> Mapping[str, tuple[Digest, ...]]:
+        """Return the last commits of each feed that are not void."""
+        shown = {}
+        for feed, heads in self._bench.history.heads.items():
+            alive = {last for head in heads if (last := self._last_not_void(head)) is not None}
+            if alive:
+                shown[feed] = tuple(sorted(alive))
+        return shown
+
+    def _last_not_void(self, head: Digest) -> Digest | None:
+        if self._bench.standing.state(head) is not State.VOID:
+            return head
+        chain = self._bench.history.chain(head)
+        return next((e.digest for e in chain if self._bench.standing.state(e.digest) is not State.VOID), None)
+
+    def commits(self, ask: Ask) -> Iterable[bytes]:
+        """Return the commits asked for, the earliest first."""
+        if ask.head not in self._bench.history:
+            return []
+        found = []
+        for entry in self._bench.history.chain(ask.head):
+            if entry.digest in ask.have:
+                break
+            found.append(entry.commit.raw)
+        return reversed(found)
+
+    def fetch(self, digest: Digest, limit: int) -> bytes | None:
+        """Return an object's bytes, None if it is not here."""
+        return self._bench.models.fetch(digest, limit)
+
+
+CHARTER_LIMIT = 2**20
+
+
+def pull(bench: Bench, peer: Peer) -> int:
+    """Learn from a peer what it knows and this bench does not: commits and charters, never blobs.
+
+    Returns:
+        How many commits were admitted.
+
+    Raises:
+        Unreachable: the peer, or the own disk, failed; what came before is kept.
+    """
+    before = len(bench.history)
+    wishes = asks(bench.history, peer.heads(), bench.waiting.missing)
+    while wishes:
+        known, waiting = len(bench.history), len(bench.waiting)
+        for ask in wishes:
+            bench.admit(peer.commits(ask), peer.name)
+        for digest in sorted(bench.waiting.missing):
+            raw = peer.fetch(digest, CHARTER_LIMIT)
+            if raw is not None:
+                _admit_charter(bench, raw)
+        if (known, waiting) == (len(bench.history), len(bench.waiting)):
+            break
+        wishes = asks(bench.history, {}, bench.waiting.missing)
+    return len(bench.history) - before
+
+
+def _admit_charter(bench: Bench, raw: bytes) -> None:
+    try:
+        bench.admit_charter(raw)
+    except (BudgetSpent, Corrupt, Refused, Unsupported):
+        return
