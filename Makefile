@@ -1,0 +1,61 @@
+# Everything from a clean clone. `make` alone lists what there is.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest
+CORE_ROOMS := objects keys history federation strategies merging
+CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-core lint planted torture bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.core ## four real hospitals build a model together, five ways, on this machine
+	$(BIN)/imagiq demo $(ARGS)
+
+test: .venv/.dev ## the whole suite, under 5 minutes
+	$(PYTEST) -n 2 $(ARGS)
+
+test-core: .venv/.dev ## the pure rooms alone, under 10 seconds
+	$(PYTEST) -q $(CORE_TESTS) $(ARGS)
+
+lint: .venv/.dev ## style, types, layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+planted: .venv/.dev ## plant bugs, one at a time, and see that the suite finds each
+	$(BIN)/python tests/planted/run.py $(ARGS)
+
+torture: .venv/.dev ## the long form of the state machines and crash tests
+	$(PYTEST) -n 2 -m torture --hypothesis-profile=torture --timeout=0 $(ARGS)
+
+bench: .venv/.dev ## the budgets, each beside its limit line
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove the environment and all caches
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is newer than what was installed from: the second call installs nothing.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'imagiq needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...'; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.core: .venv/.made pyproject.toml constraints.txt
+	@echo 'Installing imagiq into .venv ...'
+	@$(PIP) install --editable . --constraint constraints.txt
+	@touch $@
+
+.venv/.dev: .venv/.core
+	@echo 'Installing what the tests need into .venv ...'
+	@$(PIP) install --editable '.[dev]' --constraint constraints.txt
+	@touch $@
