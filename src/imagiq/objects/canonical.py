@@ -30,23 +30,26 @@ def encode(value: JSON) -> bytes:
     Raises:
         Misuse: the value holds a float, an integer of 2^53 or more, text that is not Unicode, or is nested too deep.
     """
-    _check_depth_and_floats(value, MAX_DEPTH)
+    plain = _plain(value, MAX_DEPTH)
     try:
-        return rfc8785.dumps(value)
+        return rfc8785.dumps(plain)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise Misuse(
             "json-value", f"A value cannot be written as canonical JSON: {error}.", "Use smaller integers or a string."
         ) from error
 
 
-def _check_depth_and_floats(value: JSON, depth_left: int) -> None:
+def _plain(value: JSON, depth_left: int) -> JSON:
+    """Return ``value`` with dicts and lists for whatever mappings and sequences it holds."""
     if isinstance(value, float):
         raise Misuse("json-float", "A float stands in a signed object.", "Write it with decimal().")
-    if isinstance(value, Mapping | list | tuple):
-        if depth_left == 0:
-            raise Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
-        for item in value.values() if isinstance(value, Mapping) else value:
-            _check_depth_and_floats(item, depth_left - 1)
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if depth_left == 0:
+        raise Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
+    if isinstance(value, Mapping):
+        return {key: _plain(item, depth_left - 1) for key, item in value.items()}
+    return [_plain(item, depth_left - 1) for item in value]
 
 
 def decode(raw: bytes, *, limit: int, what: str) -> Fields:
