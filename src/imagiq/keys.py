@@ -161,14 +161,16 @@ def verify_recovery(key: str, signature: str, charter: Digest) -> None:
     """Check a recovery key's signature of a charter.
 
     Raises:
-        Corrupt: the signature is not hexadecimal.
+        Corrupt: the signature is not 128 lower-case hexadecimal characters.
         Untrusted: it is wrong.
     """
-    try:
-        raw = bytes.fromhex(signature)
-    except ValueError as error:
-        raise Corrupt("recovery-form", "A recovery signature is not hexadecimal.", "Sign the charter again.") from error
-    _verify(key, raw, RECOVERY_TAG + bytes.fromhex(charter), "A recovery signature")
+    if len(signature) != 128 or set(signature) - set("0123456789abcdef"):
+        raise Corrupt(
+            "recovery-form",
+            "A recovery signature is not 128 lower-case hexadecimal characters.",
+            "Sign the charter again.",
+        )
+    _verify(key, bytes.fromhex(signature), RECOVERY_TAG + bytes.fromhex(charter), "A recovery signature")
 
 
 def _verify(public: str, signature: bytes, message: bytes, what: str) -> None:
