@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imagiq.errors import Corrupt, Misuse
+from imagiq.errors import BudgetSpent, Corrupt, Misuse
 from imagiq.objects.canonical import JSON, Fields, decode, encode
 from imagiq.objects.digest import Digest, digest_of, parse_digest
 from imagiq.objects.schema import FORMAT, check_format
@@ -45,9 +45,9 @@ class Cut:
     commit: Digest
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Charter:
-    """One version of a federation's charter.
+    """One version of a federation's charter. Two charters are equal when their bytes are.
 
     Attributes:
         title: The federation's name, for people.
@@ -72,14 +72,26 @@ class Charter:
     recovery: tuple[str, ...] = ()
     cuts: tuple[Cut, ...] = ()
     rules: Mapping[str, JSON] = field(default_factory=dict)
-    raw: bytes = field(default=b"", compare=False)
+    raw: bytes = b""
 
     def __post_init__(self) -> None:
-        """Check that the fields agree with each other and make the bytes."""
+        """Check that the fields agree with each other, make the bytes, and that others will read them."""
         if problem := _problem_with(self):
             raise Misuse("charter-form", f"A charter {problem}.", "Correct the charter.")
         if not self.raw:
             object.__setattr__(self, "raw", encode(_to_json(self)))
+            try:
+                parse_charter(self.raw)
+            except (BudgetSpent, Corrupt) as error:
+                raise Misuse("charter-form", error.what, "Correct the charter.") from error
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both are the same charter, fields that this version does not know included."""
+        return isinstance(other, Charter) and other.raw == self.raw
+
+    def __hash__(self) -> int:
+        """Return the hash of the bytes."""
+        return hash(self.raw)
 
     @cached_property
     def digest(self) -> Digest:
@@ -115,7 +127,9 @@ def _problem_with(charter: Charter) -> str:
             or [cut.feed for cut in charter.cuts] != sorted({cut.feed for cut in charter.cuts})
         ),
         "has no voters, or voters who are no members": not charter.voters or not set(charter.voters) <= set(names),
-        "has a member without a name or with one longer than 64 characters": any(not 0 < len(n) <= 64 for n in names),
+        "has a member without a name, or with one that is longer than 64 characters or holds a control character": any(
+            not 0 < len(name) <= 64 or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in name) for name in names
+        ),
         "must name the version before it and the federation, except for version 1": (
             (charter.version == 1) != (charter.previous is None)
             or (charter.version == 1) != (charter.federation is None)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imagiq.errors import Corrupt, Misuse, Unsupported
+from imagiq.errors import BudgetSpent, Corrupt, Misuse, Unsupported
 from imagiq.objects.canonical import JSON, Fields, decode, encode
 from imagiq.objects.digest import Digest, digest_of
 
@@ -90,9 +90,9 @@ class Group:
     tensors: tuple[Tensor, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Schema:
-    """What a model looks like; shared by a whole lineage.
+    """What a model looks like; shared by a whole lineage. Two schemas are equal when their bytes are.
 
     Attributes:
         groups: The tensors in order, in named groups.
@@ -108,13 +108,25 @@ class Schema:
     channels: tuple[str, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
     preprocessing: Mapping[str, JSON] = field(default_factory=dict)
-    raw: bytes = field(default=b"", compare=False)
+    raw: bytes = b""
 
     def __post_init__(self) -> None:
-        """Check the tensors and make the bytes."""
+        """Check the tensors, make the bytes, and that others will read them."""
         _check_tensors(self.groups)
         if not self.raw:
             object.__setattr__(self, "raw", encode(_to_json(self)))
+            try:
+                parse_schema(self.raw)
+            except (BudgetSpent, Corrupt) as error:
+                raise Misuse("schema-form", error.what, "Correct the schema.") from error
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both are the same schema, fields that this version does not know included."""
+        return isinstance(other, Schema) and other.raw == self.raw
+
+    def __hash__(self) -> int:
+        """Return the hash of the bytes."""
+        return hash(self.raw)
 
     @cached_property
     def digest(self) -> Digest:
