@@ -34,6 +34,7 @@ COMMIT_LIMIT: Final = 256 * 2**10
 PARENT_LIMIT: Final = 1024
 SEEN_LIMIT: Final = 1024
 ROLES: Final = ("base", "input", "state")
+_CERTIFICATE_FIELDS: Final = frozenset({"federation", "site", "feed", "number", "ends", "signature"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,6 +75,7 @@ class Certificate:
         number: From 1; each feed of a site has the next number.
         ends: The last commit of the site's feed before this one, as far as the site knew; None for the first.
         signature: By the site key, hexadecimal.
+        unknown: Fields that this version does not know, as they came: the site key signs them too.
     """
 
     federation: Digest
@@ -82,6 +84,7 @@ class Certificate:
     number: int
     ends: Digest | None
     signature: str = ""
+    unknown: Mapping[str, JSON] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     def to_json(self) -> dict[str, JSON]:
         """Return what the site key signs."""
@@ -91,7 +94,7 @@ class Certificate:
             "feed": self.feed,
             "number": self.number,
         }
-        return fields | ({} if self.ends is None else {"ends": self.ends})
+        return {**self.unknown, **fields} | ({} if self.ends is None else {"ends": self.ends})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,4 +328,5 @@ def _parse_certificate(fields: Fields) -> Certificate:
         number=fields.integer("number", least=1),
         ends=parse_digest(fields.values["ends"], "A certificate's end") if "ends" in fields else None,
         signature=signature,
+        unknown={key: value for key, value in fields.values.items() if key not in _CERTIFICATE_FIELDS},
     )
