@@ -19,6 +19,8 @@ from imagiq.objects import Digest
 
 __all__ = ["Ask", "BenchPeer", "Peer", "asks", "pull"]
 
+CHARTER_LIMIT = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -112,9 +114,6 @@ class BenchPeer:
     def fetch(self, digest: Digest, limit: int) -> bytes | None:
         """Return an object's bytes, None if it is not here."""
         return self._bench.models.fetch(digest, limit)
-
-
-CHARTER_LIMIT = 2**20
 
 
 def pull(bench: Bench, peer: Peer) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from imagiq.bench.admission import Admitted, Limits, Outcome, RefusedCommit, Waiting, WaitingRoom, examine
@@ -103,23 +104,33 @@ class Bench:
         self._seen: set[Digest] = set()
         self._unwritten: list[Entry] = []
         self._unjudged: dict[Digest, set[Digest]] = {}
+        self._fresh_verdicts: list[tuple[Digest, Verdict]] = []
+        self._own_actions: set[Digest] = set()
         self.verdicts: dict[Digest, Verdict] = {}
+        self.accused: dict[Digest, None] = {}
         if not self.read_only and not self.store.has(self.founding.digest):
             self.store.add([self.founding.raw])
         records = list(self.store.journal.read())
+        if not self.read_only and not any(record.get("kind") == "federation" for record in records):
+            self.store.journal.append([{"kind": "federation", "digest": self.founding.digest}], durable=True)
         self.models.recall(records)
         for record in records:
             if record.get("kind") == "first-seen":
                 at_ms = record.get("at_ms")
                 commit = parse_digest(record.get("commit"), "A journal's commit")
                 self.first_seen_s[commit] = min(self._clock.now_s(), at_ms / 1000 if isinstance(at_ms, int) else 0.0)
+            elif record.get("kind") == "recomputed":
+                commit = parse_digest(record.get("commit"), "A journal's commit")
+                self.verdicts[commit] = Verdict(record.get("verdict"))
         stored = [self.checks.commit(raw) for raw in self.store.commits()]
         self._reopen(sorted(stored, key=lambda commit: (commit.number, commit.digest)))
         if self.read_only:
             return
         self._resume_waiting(records)
         for entry in self.history:
-            if entry.commit.tree is not None and entry.digest not in self.models.complete:
+            if entry.digest in self.models.complete:
+                self._judge(entry.digest)
+            elif entry.commit.tree is not None:
                 self.settle(entry.digest)
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
@@ -378,12 +389,16 @@ class Bench:
                         self._news.pop(seen.feed, None)
             else:
                 self._news[commit.feed] = None
+        if commit.recipe.name == "attest" and commit.recipe.parameters.get("verdict") == Verdict.FALSE.value:
+            self.accused |= dict.fromkeys(commit.parents_in("input"))
         if self.standing.epoch == self._studies_epoch:
             self._index(entry)
 
     def _index(self, entry: Entry) -> None:
         study = parse_study(entry.commit) if entry.commit.recipe.name == "study" else None
         state = self.standing.state(entry.digest)
+        if self.author is not None and entry.site == self.author.site.public and state.is_input:
+            self._own_actions |= {entry.commit.action} if entry.commit.action is not None else set()
         if study is not None and state is not State.VOID and self._permits(study, entry):
             self._studies[study.digest] = StudyHistory(study, entry)
         elif entry.commit.study in self._studies:
@@ -400,12 +415,26 @@ class Bench:
     @property
     def studies(self) -> Mapping[Digest, StudyHistory]:
         """The studies that are known, by the commits that opened them."""
+        self._bring_up_to_date()
+        return self._studies
+
+    def _bring_up_to_date(self) -> None:
         if self.standing.epoch != self._studies_epoch:
             self._studies_epoch = self.standing.epoch
-            self._studies = {}
+            self._studies, self._own_actions = {}, set()
             for entry in self.history:
                 self._index(entry)
-        return self._studies
+
+    @property
+    def own_actions(self) -> AbstractSet[Digest]:
+        """The actions of this site that have succeeded; the success of a void or contested commit does not count."""
+        self._bring_up_to_date()
+        return self._own_actions
+
+    def take_verdicts(self) -> list[tuple[Digest, Verdict]]:
+        """Return what was recomputed since the last call: other sites' merges and what came of it."""
+        verdicts, self._fresh_verdicts = self._fresh_verdicts, []
+        return verdicts
 
     def start_of(self, commit: Commit) -> Commit | None:
         """Return the commit that holds the first model of a commit's study; None if it is in no study."""
@@ -433,7 +462,8 @@ class Bench:
     def _judge(self, digest: Digest) -> bool:
         """Recompute a merge whose model is complete, now or when its parents are; tell whether nothing speaks against it."""
         commit = self.history[digest].commit
-        if commit.recipe.name != "merge" or digest in self.verdicts:
+        mine = self.author is not None and commit.feed == self.author.feed.public
+        if commit.recipe.name != "merge" or digest in self.verdicts or mine:
             return self.verdicts.get(digest) is not Verdict.FALSE
         verdict = self.recompute(digest)
         if verdict is None:
@@ -441,6 +471,10 @@ class Bench:
                 self._unjudged.setdefault(parent, set()).add(digest)
             return True
         self.verdicts[digest] = verdict
+        self._fresh_verdicts.append((digest, verdict))
+        if not self.read_only:
+            record = {"kind": "recomputed", "commit": digest, "verdict": verdict.value}
+            self.store.journal.append([record], durable=False)
         if verdict is Verdict.FALSE:
             error = Refused("merge-false", "The merge is not what its recipe gives.", "Ask its author.")
             self.models.put_aside(commit, error)

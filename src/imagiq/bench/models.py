@@ -21,7 +21,7 @@ from imagiq.objects import (
     parse_tree,
 )
 from imagiq.objects.schema import SCHEMA_LIMIT
-from imagiq.store import Store
+from imagiq.store import Content, Store
 
 __all__ = ["Models", "Want"]
 
@@ -181,7 +181,7 @@ class Models:
         if not self._read_only:
             self._store.journal.append([record], durable=False)
 
-    def keep(self, schema: Schema, blobs: Iterable[bytes]) -> Tree:
+    def keep(self, schema: Schema, blobs: Iterable[Content]) -> Tree:
         """Write a model's blobs, streaming, then its schema and tree; all are durable when this returns."""
         tree = Tree(schema.digest, self._store.add(blobs))
         check_tree(tree, schema)

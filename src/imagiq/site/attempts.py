@@ -1,0 +1,72 @@
+"""Attempts at actions: a durable started mark before each, back-off after a failure.
+
+Failures stay local. They rest in the store's journal, so that a site which crashes in the middle of an action knows at
+its next start that it had begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from imagiq.objects import JSON, Digest, parse_digest
+from imagiq.store import Store
+
+__all__ = ["Attempts"]
+
+FIRST_BACK_OFF_S = 10.0
+LONGEST_BACK_OFF_S = 3600.0
+TOLD_AFTER = 3
+"""A site tells others of an action that fails when it has failed this often; once."""
+
+
+class Attempts:
+    """What a site has begun, and what failed.
+
+    Args:
+        store: Its journal remembers.
+        records: What the journal holds.
+    """
+
+    def __init__(self, store: Store, records: Iterable[Mapping[str, JSON]]) -> None:
+        self._journal = store.journal
+        self._begun: dict[Digest, int] = {}
+        self._failures: dict[Digest, int] = {}
+        self._retry_at_s: dict[Digest, float] = {}
+        for record in records:
+            kind = record.get("kind")
+            if kind not in {"started", "failed"}:
+                continue
+            action = parse_digest(record.get("action"), "A journal's action")
+            if kind == "started":
+                self._begun[action] = self._begun.get(action, 0) + 1
+            else:
+                self._failures[action] = self._failures.get(action, 0) + 1
+
+    @property
+    def retry_at_s(self) -> Mapping[Digest, float]:
+        """The actions that failed, and until when they are not tried again."""
+        return self._retry_at_s
+
+    def number(self, action: Digest) -> int:
+        """Return how often an action has been begun."""
+        return self._begun.get(action, 0)
+
+    def start(self, action: Digest, now_s: float) -> int:
+        """Mark an action as started, durably; return the number of this attempt."""
+        record: Mapping[str, JSON] = {"kind": "started", "action": action, "at_ms": round(now_s * 1000)}
+        self._journal.append([record], durable=True)
+        self._begun[action] = self._begun.get(action, 0) + 1
+        return self._begun[action]
+
+    def fail(self, action: Digest, code: str, now_s: float) -> bool:
+        """Remember a failure and back off: 10 s, then twice as long each time, at most an hour.
+
+        Returns:
+            Whether others should be told: true once per action.
+        """
+        failures = self._failures.get(action, 0) + 1
+        self._failures[action] = failures
+        self._retry_at_s[action] = now_s + min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2.0 ** min(failures - 1, 20))
+        record: Mapping[str, JSON] = {"kind": "failed", "action": action, "code": code, "at_ms": round(now_s * 1000)}
+        self._journal.append([record], durable=False)
+        return failures == TOLD_AFTER

@@ -1,0 +1,84 @@
+"""The high-water mark: how far a store's feed has come, kept outside the store.
+
+A store that was restored from a backup has less than its mark says; that is how its site notices, even when nobody
+else can be asked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from imagiq.errors import Corrupt
+from imagiq.objects import Digest, parse_digest
+from imagiq.store.files import RealFiles
+
+__all__ = ["FileMark", "HighWaterMark", "Mark", "MemoryMark"]
+
+Mark = tuple[str, int, Digest]
+"""A feed, the number of its last commit, and that commit."""
+
+
+class HighWaterMark(Protocol):
+    """Where the mark is kept.
+
+    Contract: :meth:`read` returns what was written last, or None if nothing ever was. It lies outside the store, so
+    that who copies the store back does not copy the mark back.
+    """
+
+    def read(self) -> Mark | None:
+        """Return the mark."""
+
+    def write(self, mark: Mark) -> None:
+        """Replace the mark; durable when it returns."""
+
+
+class MemoryMark:
+    """A mark in memory, for simulations: it outlives the crashes of a simulated site."""
+
+    def __init__(self) -> None:
+        self._mark: Mark | None = None
+
+    def read(self) -> Mark | None:
+        """Return the mark."""
+        return self._mark
+
+    def write(self, mark: Mark) -> None:
+        """Replace the mark."""
+        self._mark = mark
+
+
+class FileMark:
+    """A mark in a file.
+
+    Args:
+        path: The file; its folder exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files = RealFiles()
+
+    def read(self) -> Mark | None:
+        """Return the mark.
+
+        Raises:
+            Corrupt: the file is damaged.
+        """
+        try:
+            parts = self._path.read_text(encoding="ascii").split()
+        except FileNotFoundError:
+            return None
+        if len(parts) == 3 and parts[1].isdecimal():  # noqa: PLR2004 - feed, number, commit
+            return parse_digest(parts[0], "The mark's feed"), int(parts[1]), parse_digest(parts[2], "The mark's commit")
+        raise Corrupt(
+            "mark-form", "The high-water mark is damaged.", "Sync with another site, then delete the mark's file."
+        )
+
+    def write(self, mark: Mark) -> None:
+        """Replace the mark: a new file, synced, then renamed over the old one."""
+        new = self._path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        self._files.write(str(new), f"{mark[0]} {mark[1]} {mark[2]}\n".encode("ascii"))
+        self._files.rename(str(new), str(self._path))
+        self._files.sync_folder(str(self._path.parent))

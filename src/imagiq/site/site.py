@@ -1,0 +1,370 @@
+"""A site: sync, decide, act, commit. Real hospitals and simulations run this very code.
+
+The site keeps no state of its own beside its store: a site that crashed looks at the history and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+from imagiq.bench import Author, Bench, Verdict
+from imagiq.clock import Clock
+from imagiq.errors import ImagiqError, Misuse, Unreachable
+from imagiq.exchange import Peer, pull
+from imagiq.federation import (
+    Action,
+    Evaluate,
+    Finished,
+    Named,
+    State,
+    Strategy,
+    Study,
+    StudyHistory,
+    View,
+    Wait,
+    Work,
+    ballot_for,
+    check_successor,
+    identity,
+    vote_recipe,
+)
+from imagiq.history import Entry
+from imagiq.keys import FeedKey
+from imagiq.learning import Cases, Learner
+from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
+from imagiq.site.attempts import Attempts
+from imagiq.site.mark import HighWaterMark
+from imagiq.site.work import perform
+
+__all__ = ["Local", "Planned", "Site"]
+
+
+class CommitFields(TypedDict, total=False):
+    """What :meth:`Bench.commit` takes beside the recipe."""
+
+    parents: Sequence[Parent]
+    study: Digest | None
+    tree: Tree | None
+    action: Digest | None
+    metrics: Mapping[str, str | int]
+    cases: int | None
+    charter: Digest | None
+    sidecar: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """What a site has and others do not.
+
+    Attributes:
+        training: Its training cases.
+        held_back: Its cases that are never trained on.
+        data: Tells these cases apart from others, without telling what they are.
+        learner_of: Makes the learner that a task names.
+        strategies: The strategies that the site's owner has registered, by name and version.
+        accepts: The site's own policy: which studies it takes part in.
+        audit_draw: Draws a number from 0 to 999 for a commit; secret at a real site, so that nobody knows what is audited.
+    """
+
+    training: Cases
+    held_back: Cases
+    data: str
+    learner_of: Callable[[Named], Learner]
+    strategies: Mapping[tuple[str, int], Strategy]
+    accepts: Callable[[Study], bool]
+    audit_draw: Callable[[Digest], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Work that a site is about to do. ``action``: its identity."""
+
+    study: Study
+    work: Work
+    action: Digest
+
+
+class Site:
+    """One institution's imagiq.
+
+    Args:
+        name: The site's name in the charter.
+        bench: Its store's view of the federation, with the keys to write.
+        local: Its data, learners and policy.
+        clock: Where the time comes from.
+        mark: The high-water mark of its feed, outside the store.
+        new_feed_key: Makes the key of a new feed, given its certificate's number; a simulation derives it from its seed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bench: Bench,
+        local: Local,
+        *,
+        clock: Clock,
+        mark: HighWaterMark,
+        new_feed_key: Callable[[int], FeedKey] = lambda _: FeedKey.new(),
+    ) -> None:
+        self.name = name
+        self.bench = bench
+        self.local = local
+        self._clock = clock
+        self._mark = mark
+        self._new_feed_key = new_feed_key
+        self._attempts = Attempts(bench.store, bench.store.journal.read())
+        self._memories: dict[Digest, dict[Hashable, object]] = {}
+        self._learners: dict[Digest, Learner] = {}
+
+    # ------------------------------------------------------------------------------------------------ sync
+
+    def sync(self, peer: Peer) -> int:
+        """Learn from a peer: commits, then the blobs that this site's next actions need.
+
+        Returns:
+            How many commits and models came.
+
+        Raises:
+            Unreachable: the peer or the own disk failed; what came before is kept.
+        """
+        news = pull(self.bench, peer)
+        tried: set[Digest] = set()
+        while wanted := [digest for digest in self.wanted() if digest not in tried]:
+            tried |= set(wanted)
+            news += sum(self._fetch(digest, peer) for digest in wanted)
+        self._attest()
+        return news
+
+    def wanted(self) -> tuple[Digest, ...]:
+        """Return the commits whose models this site's next actions need and that are not complete here."""
+        wanted: dict[Digest, None] = {}
+        for steps in self._joined():
+            wanted[steps.study.digest] = None
+            action = self._decide_in(steps, suppose_complete=True)
+            for parent in action.parents if not isinstance(action, Wait | Finished) else ():
+                wanted[parent.commit] = None
+            if isinstance(action, Finished):
+                wanted[action.model] = None
+        wanted |= dict.fromkeys(self._accused())
+        return tuple(digest for digest in wanted if self._lacks(digest))
+
+    def _lacks(self, digest: Digest) -> bool:
+        models = self.bench.models
+        entry = self.bench.history.get(digest)
+        if entry is None or entry.commit.tree is None or digest in models.set_aside:
+            return False
+        return digest not in models.complete
+
+    def _accused(self) -> list[Digest]:
+        """Return the merges that others call FALSE, and their inputs: this site recomputes such a claim itself."""
+        found: list[Digest] = []
+        for merge in self.bench.accused:
+            if merge not in self.bench.verdicts:
+                found += [merge, *self.bench.history[merge].commit.parents_in("input")]
+        return found
+
+    def _fetch(self, digest: Digest, peer: Peer) -> bool:
+        commit = self.bench.history[digest].commit
+        while wants := self.bench.models.lacking(commit):
+            contents = {want.digest: raw for want in wants if (raw := peer.fetch(want.digest, want.limit)) is not None}
+            if self.bench.models.receive(wants, contents) == 0:
+                return False
+        return self.bench.settle(digest)
+
+    # ---------------------------------------------------------------------------------------------- decide
+
+    def _joined(self) -> list[StudyHistory]:
+        charter = self.bench.standing.ruling
+        if charter is None or self.name not in {member.name for member in charter.members}:
+            return []
+        studies = (steps for _, steps in sorted(self.bench.studies.items()))
+        return [steps for steps in studies if self.name in steps.study.sites and self.local.accepts(steps.study)]
+
+    def view(self, steps: StudyHistory) -> View:
+        """Return what this site sees of a study."""
+        charter = self.bench.standing.ruling
+        return View(
+            study=steps.study,
+            steps=steps,
+            members=frozenset(member.name for member in charter.members) if charter is not None else frozenset(),
+            now_s=self._clock.now_s(),
+            first_seen_s=self.bench.first_seen_s,
+            complete=self.bench.models.complete,
+            set_aside=self.bench.models.set_aside.keys(),
+            failed=self._attempts.retry_at_s,
+            memory=self._memories.setdefault(steps.study.digest, {}),
+        )
+
+    def _decide_in(self, steps: StudyHistory, *, suppose_complete: bool = False) -> Action:
+        named = steps.study.strategy
+        strategy = self.local.strategies.get((named.name, named.version))
+        if strategy is None:
+            return Wait(why=f"its owner to install the strategy '{named.name}' version {named.version}")
+        if not suppose_complete and steps.study.digest not in self.bench.models.complete:
+            return Wait(why="the study's first model")
+        view = self.view(steps)
+        action = strategy(view.supposing_all_complete() if suppose_complete else view, self.name)
+        if isinstance(action, Finished):
+            return self._evaluation(steps, action)
+        return action
+
+    def _evaluation(self, steps: StudyHistory, finished: Finished) -> Action:
+        """Measure what came of a study on the own held-back cases, once."""
+        work = Evaluate(model=finished.model)
+        if len(self.local.held_back) == 0 or self._action_of(steps.study, work) in self.bench.own_actions:
+            return finished
+        return work
+
+    def _action_of(self, study: Study, work: Work) -> Digest:
+        return identity(study, work, self.name, self.local.data)
+
+    def actions(self) -> Mapping[Digest, Action]:
+        """Return what this site should do next in each study that it has joined."""
+        return {steps.study.digest: self._decide_in(steps) for steps in self._joined()}
+
+    def plan(self) -> Planned | Wait:
+        """Choose what to do now, of all studies: the one in which this site has done least comes first.
+
+        Raises:
+            Unreachable: an own commit is still in doubt, since the disk does not take it.
+        """
+        self.bench.finish_in_doubt()
+        planned: list[tuple[int, Digest, Planned]] = []
+        until_s: list[float] = []
+        for steps in self._joined():
+            action = self._decide_in(steps)
+            if isinstance(action, Wait):
+                until_s += [] if action.until_s is None else [action.until_s]
+                continue
+            if isinstance(action, Finished):
+                continue
+            name = self._action_of(steps.study, action)
+            retry_at_s = self._attempts.retry_at_s.get(name, 0.0)
+            if name in self.bench.own_actions:
+                continue
+            if retry_at_s > self._clock.now_s():
+                until_s.append(retry_at_s)
+                continue
+            planned.append((len(steps.trainings(self.name)), steps.study.digest, Planned(steps.study, action, name)))
+        if planned:
+            return min(planned, key=lambda item: item[:2])[2]
+        return Wait(why="news from others", until_s=min(until_s, default=None))
+
+    # ------------------------------------------------------------------------------------------ act, commit
+
+    def begin(self, planned: Planned) -> int:
+        """Mark work as started, durably; return the number of the attempt."""
+        return self._attempts.start(planned.action, self._clock.now_s())
+
+    def finish(self, planned: Planned) -> Entry | None:
+        """Do work that was begun and commit the result; None if it failed, which is remembered and backed off from.
+
+        Raises:
+            Unreachable: the disk failed. Nothing is lost; the work, or its commit in doubt, is taken up again.
+        """
+        recipe = planned.work.recipe(planned.study, self.name)
+        try:
+            result = perform(
+                planned.work,
+                study=planned.study,
+                recipe=recipe,
+                bench=self.bench,
+                learner=self._learner(planned.study),
+                training=self.local.training,
+                held_back=self.local.held_back,
+            )
+            return self._commit(
+                recipe,
+                parents=planned.work.parents,
+                study=planned.study.digest,
+                tree=result.tree,
+                action=planned.action,
+                metrics=result.metrics,
+                cases=result.cases,
+                sidecar=result.sidecar,
+            )
+        except Unreachable:
+            raise
+        except ImagiqError as error:
+            self._fail(planned, error)
+            return None
+
+    def _learner(self, study: Study) -> Learner:
+        if study.digest not in self._learners:
+            self._learners[study.digest] = self.local.learner_of(study.task)
+        return self._learners[study.digest]
+
+    def _fail(self, planned: Planned, error: ImagiqError) -> None:
+        if self._attempts.fail(planned.action, error.code, self._clock.now_s()):
+            recipe = Recipe("trouble", 1, {"action": planned.action, "code": error.code})
+            self._commit(recipe, study=planned.study.digest)
+
+    def _commit(self, recipe: Recipe, **fields: Unpack[CommitFields]) -> Entry:
+        self._leave_contested_feed()
+        entry = self.bench.commit(recipe, **fields)
+        self._mark.write((entry.commit.feed, entry.commit.number, entry.digest))
+        return entry
+
+    def _leave_contested_feed(self) -> None:
+        """Open a new feed if somebody else has used this one's key."""
+        author = self.bench.author
+        if author is None:
+            return
+        heads = self.bench.history.heads.get(author.feed.public, ())
+        if any(self.bench.standing.state(head) is State.CONTESTED for head in heads):
+            self.open_feed()
+
+    def open_feed(self) -> None:
+        """Go on in a new feed, whose first commit will carry the next certificate."""
+        author = self.bench.author
+        if author is None:
+            raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
+        feeds = self.bench.history.feeds_of(author.site.public)
+        numbers = (self.bench.history[self.bench.history.heads[feed][0]].certificate for feed in feeds)
+        key = self._new_feed_key(max(numbers, default=0) + 1)
+        self.bench.store.secret_write("feed", key.seed)
+        self.bench.author = Author(author.site, key)
+
+    # --------------------------------------------------------------------------------------- audit, charter
+
+    def _attest(self) -> None:
+        """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
+        for merge, verdict in self.bench.take_verdicts():
+            per_mille = self._ruling().rules.get("audit_per_mille", 0)
+            drawn = isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille
+            action = digest_of(f"imagiq attest\n{merge}".encode())
+            if (verdict is Verdict.FALSE or drawn) and action not in self.bench.own_actions:
+                study = self.bench.history[merge].commit.study
+                recipe = Recipe("attest", 1, {"verdict": verdict.value})
+                self._commit(recipe, parents=[Parent("input", merge)], study=study, action=action)
+
+    def _ruling(self) -> Charter:
+        ruling = self.bench.standing.ruling
+        if ruling is None:
+            raise Misuse("federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait.")
+        return ruling
+
+    def vote(self, proposal: Charter) -> Entry | None:
+        """Vote for a charter, if a ballot is open in which this site has not voted; None: it has, and waits.
+
+        Raises:
+            Misuse: the proposal does not follow the ruling charter.
+        """
+        standing = self.bench.standing
+        self.bench.store.add([proposal.raw])
+        self.bench.learn_charter(proposal)
+        if proposal.previous is None:
+            return self._commit(vote_recipe(proposal.digest, 1), charter=proposal.digest)
+        check_successor(standing.line.versions, proposal)
+        ballot = ballot_for(self._ruling(), standing.votes, self.name)
+        return None if ballot is None else self._commit(vote_recipe(proposal.digest, ballot))
+
+    def open_study(self, recipe: Recipe, first: Tree) -> Entry:
+        """Open a study: its terms, and its first model, which was kept before.
+
+        Raises:
+            Refused: the charter does not permit it.
+        """
+        return self._commit(recipe, tree=first)

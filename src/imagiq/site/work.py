@@ -1,0 +1,120 @@
+"""What a site does when it acts: train, merge or evaluate, from models in its store to a model in its store.
+
+A learner is a plugin: whatever it raises ends here, as an error without any value of a case in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from imagiq.bench import Bench
+from imagiq.errors import ContractBroken, ImagiqError, Refused
+from imagiq.federation import Evaluate, Merge, Study, Train, Work
+from imagiq.learning import Cases, Learner
+from imagiq.merging import Input, blobs_of, weighted_mean, weights_of
+from imagiq.objects import Digest, Recipe, Schema, Tree, decimal, encode
+from imagiq.scoring import accuracy, auc
+
+__all__ = ["Result", "perform"]
+
+Told = TypeVar("Told")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What an action gave; durable, but not yet a commit.
+
+    Attributes:
+        tree: The model, if it made one.
+        metrics: What was measured.
+        cases: How many cases were used, if any.
+        sidecar: What stays at the site.
+    """
+
+    tree: Tree | None = None
+    metrics: Mapping[str, str | int] = field(default_factory=dict)
+    cases: int | None = None
+    sidecar: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def perform(
+    work: Work, *, study: Study, recipe: Recipe, bench: Bench, learner: Learner, training: Cases, held_back: Cases
+) -> Result:
+    """Do the work.
+
+    Args:
+        work: What to do; its parents are complete.
+        study: The study's terms.
+        recipe: The recipe of the commit to come.
+        bench: Where the models are, and where the new one goes.
+        learner: Trains and predicts.
+        training: The site's training cases.
+        held_back: The site's cases that are never trained on.
+
+    Raises:
+        ContractBroken: the learner failed or gave what is no model of the study.
+        Refused: the result is not finite, or the cases are empty.
+    """
+    if isinstance(work, Train):
+        return _train(work, study, recipe, bench, learner, training)
+    if isinstance(work, Merge):
+        return _merge(work, bench)
+    return _evaluate(work, bench, learner, held_back)
+
+
+def _model(bench: Bench, commit: Digest) -> tuple[Schema, Tree]:
+    name = bench.history[commit].commit.tree
+    if name is None:
+        raise Refused("work-no-model", f"Commit {commit[:12]} holds no model.", "Correct the strategy.")
+    tree = bench.models.tree(name)
+    return bench.models.schema(tree.schema), tree
+
+
+def _train(work: Train, study: Study, recipe: Recipe, bench: Bench, learner: Learner, cases: Cases) -> Result:
+    schema, tree = _model(bench, work.base)
+    weights = weights_of(schema, tree, bench.store.read)
+    trained = _guarded(
+        lambda: learner.train(weights, cases, budget=study.updates, seed=recipe.seed or 0, progress=work.progress)
+    )
+    kept = bench.models.keep(schema, blobs_of(schema, trained.weights))
+    bench.checks.gate(schema, kept, bench.store.read)
+    return Result(tree=kept, metrics=_recorded(trained.metrics), cases=trained.cases)
+
+
+def _merge(work: Merge, bench: Bench) -> Result:
+    models = [(_model(bench, commit), weight) for commit, weight in work.inputs]
+    schema = models[0][0][0]
+    inputs = [Input(tree, weight) for (_, tree), weight in models]
+    return Result(tree=bench.models.keep(schema, weighted_mean(schema, inputs, bench.store.read)))
+
+
+def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases) -> Result:
+    schema, tree = _model(bench, work.model)
+    weights = weights_of(schema, tree, bench.store.read)
+    said = _guarded(lambda: learner.predict(weights, cases))
+    metrics = {"accuracy": accuracy(said.truth, said.score)}
+    if len(set(said.truth.tolist())) > 1:
+        metrics["auc"] = auc(said.truth, said.score)
+    scores = encode({"truth": said.truth.tolist(), "score": [decimal(score) for score in said.score.tolist()]})
+    return Result(metrics=_recorded(metrics), cases=len(said.truth), sidecar={"scores": scores})
+
+
+def _recorded(metrics: Mapping[str, float]) -> dict[str, str | int]:
+    """Return metrics as they are recorded; what is undefined is left out."""
+    finite = {name: float(value) for name, value in metrics.items() if abs(float(value)) < float("inf")}
+    return {name: decimal(value) for name, value in sorted(finite.items())}
+
+
+def _guarded(call: Callable[[], Told]) -> Told:
+    try:
+        return call()
+    except ImagiqError:
+        raise
+    except Exception as error:  # the edge to plugins: whatever a learner raises must not stop the site
+        raise ContractBroken(
+            "learner-failed",
+            f"The learner stopped with {type(error).__name__}.",
+            "Run it by itself on the same cases to see where.",
+        ) from error
