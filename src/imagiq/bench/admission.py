@@ -7,14 +7,15 @@ an input, so that one bad commit does not stop a feed.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from imagiq.errors import ImagiqError, Refused, Untrusted
+from imagiq.errors import Corrupt, ImagiqError, Refused, Untrusted
 from imagiq.federation import Standing
 from imagiq.history import Entry, History
-from imagiq.objects import Commit, Digest
+from imagiq.objects import Commit, Digest, parse_digest
 
-__all__ = ["Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting", "WaitingRoom", "examine"]
+__all__ = ["Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting", "WaitingRoom", "charters_named", "examine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +77,18 @@ def examine(commit: Commit, history: History, standing: Standing, federation: Di
         missing.add(commit.study)
     if not standing.in_force(commit.charter):
         missing.add(commit.charter)
-    if commit.recipe.name == "vote":
-        proposal = Digest(str(commit.recipe.parameters.get("charter")))
-        if len(proposal) == len(commit.charter) and proposal not in standing.charters:
-            missing.add(proposal)
+    missing |= {name for name in charters_named(commit) if name not in standing.charters}
     _check_membership(commit, history, standing)
     return frozenset(missing)
+
+
+def charters_named(commit: Commit) -> frozenset[Digest]:
+    """Return the charters that a commit names: the one it was made under, and the one it votes for or recovers."""
+    named = {commit.charter}
+    if commit.recipe.name in {"vote", "recover"}:
+        with suppress(Corrupt):
+            named.add(parse_digest(commit.recipe.parameters.get("charter"), "A proposal"))
+    return frozenset(named)
 
 
 def _check_membership(commit: Commit, history: History, standing: Standing) -> None:

@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from imagiq.bench.admission import Admitted, Limits, Outcome, RefusedCommit, Waiting, WaitingRoom, examine
+from imagiq.bench.admission import (
+    Admitted,
+    Limits,
+    Outcome,
+    RefusedCommit,
+    Waiting,
+    WaitingRoom,
+    charters_named,
+    examine,
+)
 from imagiq.bench.checks import Checks, Verdict
+from imagiq.bench.known import Known
 from imagiq.bench.models import Models
 from imagiq.clock import Clock
-from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable
-from imagiq.federation import Standing, State, Study, StudyHistory, check_permitted, parse_study
+from imagiq.errors import ImagiqError, Misuse, Refused, Unreachable
+from imagiq.federation import Standing, StudyHistory
 from imagiq.history import Entry, History
 from imagiq.keys import FeedKey, SiteKey, certify, sign_commit
 from imagiq.objects import (
@@ -27,7 +36,6 @@ from imagiq.objects import (
     Draft,
     Parent,
     Recipe,
-    Seen,
     Tree,
     parse_charter,
     parse_digest,
@@ -36,7 +44,6 @@ from imagiq.store import Store
 
 __all__ = ["Author", "Bench"]
 
-SEEN_AT_ONCE = 64
 STALE_RECORDS = 256
 
 
@@ -91,28 +98,36 @@ class Bench:
 
     def _open(self) -> None:
         """Read the whole store; also what follows when a disk failed in the middle of an admission."""
-        self.history = History()
-        self.standing = Standing(self.history, self.founding)
-        self.models = Models(
-            self.store, self.checks, largest_bytes=self.limits.model_bytes, read_only=self.read_only
-        )
-        self.waiting = WaitingRoom(self.limits)
-        self.first_seen_s: dict[Digest, float] = {}
-        self._studies: dict[Digest, StudyHistory] = {}
-        self._studies_epoch = 0
-        self._news: dict[str, None] = {}
-        self._seen: set[Digest] = set()
-        self._unwritten: list[Entry] = []
-        self._unjudged: dict[Digest, set[Digest]] = {}
-        self._fresh_verdicts: list[tuple[Digest, Verdict]] = []
-        self._own_actions: set[Digest] = set()
-        self.verdicts: dict[Digest, Verdict] = {}
-        self.accused: dict[Digest, None] = {}
+        self._forget()
+        self._is_open = False
         if not self.read_only and not self.store.has(self.founding.digest):
             self.store.add([self.founding.raw])
         records = list(self.store.journal.read())
         if not self.read_only and not any(record.get("kind") == "federation" for record in records):
             self.store.journal.append([{"kind": "federation", "digest": self.founding.digest}], durable=True)
+        stored = [self.checks.commit(raw) for raw in self.store.commits()]
+        self._is_open = True
+        self._recall(records)
+        self._put_in_order(sorted(stored, key=lambda commit: (commit.number, commit.digest)))
+        if not self.read_only:
+            self._resume_waiting(records)
+            for entry in self.history:
+                if entry.digest in self.models.complete:
+                    self._judge(entry.digest)
+                elif entry.commit.tree is not None:
+                    self.settle(entry.digest)
+
+    def _forget(self) -> None:
+        self.known = Known(self.founding, self.author.site.public if self.author is not None else "")
+        self.models = Models(self.store, self.checks, largest_bytes=self.limits.model_bytes, read_only=self.read_only)
+        self.waiting = WaitingRoom(self.limits)
+        self.first_seen_s: dict[Digest, float] = {}
+        self.verdicts: dict[Digest, Verdict] = {}
+        self._fresh_verdicts: list[tuple[Digest, Verdict]] = []
+        self._unjudged: dict[Digest, set[Digest]] = {}
+        self._unwritten: list[Entry] = []
+
+    def _recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
         self.models.recall(records)
         for record in records:
             if record.get("kind") == "first-seen":
@@ -122,16 +137,6 @@ class Bench:
             elif record.get("kind") == "recomputed":
                 commit = parse_digest(record.get("commit"), "A journal's commit")
                 self.verdicts[commit] = Verdict(record.get("verdict"))
-        stored = [self.checks.commit(raw) for raw in self.store.commits()]
-        self._reopen(sorted(stored, key=lambda commit: (commit.number, commit.digest)))
-        if self.read_only:
-            return
-        self._resume_waiting(records)
-        for entry in self.history:
-            if entry.digest in self.models.complete:
-                self._judge(entry.digest)
-            elif entry.commit.tree is not None:
-                self.settle(entry.digest)
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
         others = [record for record in records if record.get("kind") != "waiting"]
@@ -143,12 +148,11 @@ class Bench:
         if len(records) - len(others) > len(self.waiting) + STALE_RECORDS:
             self.store.journal.rewrite([*others, *(_waiting_record(c, s) for c, s in self.waiting.commits())])
 
-    def _reopen(self, commits: Sequence[Commit]) -> None:
+    def _put_in_order(self, commits: Sequence[Commit]) -> None:
         """Put stored commits in their places; each was admitted before, so only their order is to be found."""
+        for name in {name for commit in commits for name in charters_named(commit)}:
+            self._learn_stored_charter(name)
         room = WaitingRoom(Limits(waiting_commits=len(commits) + 1, waiting_bytes=2**62))
-        for commit in commits:
-            for name in (commit.charter, Digest(str(commit.recipe.parameters.get("charter", "")))):
-                self._learn_stored_charter(name)
         ready = list(reversed(commits))
         while ready:
             commit = ready.pop()
@@ -156,16 +160,33 @@ class Bench:
             if missing:
                 room.enter(commit, missing, "store")
                 continue
-            self._place(self.history.add(commit))
+            self.known.add(commit)
             room.leave(commit.digest)
             ready += reversed(room.waiting_for(commit.digest))
 
     def _learn_stored_charter(self, name: Digest) -> None:
         if name not in self.standing.charters and self.store.has(name):
-            try:
-                self.standing.learn_charter(parse_charter(self.store.read(name)))
-            except Corrupt:
-                return
+            self.standing.learn_charter(parse_charter(self.store.read(name)))
+
+    @property
+    def history(self) -> History:
+        """All admitted commits."""
+        return self.known.history
+
+    @property
+    def standing(self) -> Standing:
+        """The line of charters, and the state of each commit."""
+        return self.known.standing
+
+    @property
+    def studies(self) -> Mapping[Digest, StudyHistory]:
+        """The studies, by the commits that opened them."""
+        return self.known.studies
+
+    def _ensure_open(self) -> None:
+        """Read the store again if a failing disk has left it unclear what is known."""
+        if not self._is_open:
+            self._open()
 
     # ---------------------------------------------------------------------------------------- foreign bytes
 
@@ -179,6 +200,7 @@ class Bench:
         Returns:
             For each of ``raws`` what became of it. Admitted commits are durable.
         """
+        self._ensure_open()
         outcomes = []
         try:
             for raw in raws:
@@ -208,13 +230,12 @@ class Bench:
 
     def _take(self, commit: Commit) -> Entry:
         """Put a commit in its place; :meth:`_write_admitted` makes it durable before anybody else looks."""
-        entry = self.history.add(commit)
+        entry = self.known.add(commit)
         self._unwritten.append(entry)
-        self._place(entry)
         return entry
 
     def _write_admitted(self) -> None:
-        """Make what was taken durable, all at once; if the disk does not take it, forget it and read the store anew."""
+        """Make what was taken durable, all at once; if the disk does not take it, forget everything, to read the store anew."""
         entries, self._unwritten = self._unwritten, []
         if not entries:
             return
@@ -225,7 +246,8 @@ class Bench:
                 [{"kind": "first-seen", "commit": entry.digest, "at_ms": at_ms} for entry in entries], durable=False
             )
         except Unreachable:
-            self._open()
+            self._forget()
+            self._is_open = False
             raise
         self.first_seen_s |= {entry.digest: at_ms / 1000 for entry in entries}
         if self._on_entries is not None:
@@ -307,15 +329,17 @@ class Bench:
         """
         if self.author is None:
             raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
+        self._ensure_open()
         self.finish_in_doubt()
         ruling = self.standing.ruling
         under = charter or (ruling.digest if ruling is not None else None)
         if under is None:
-            raise Misuse("federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait.")
+            raise Misuse(
+                "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
+            )
         feed = self.author.feed.public
         heads = self.history.heads.get(feed, ())
         previous = max((self.history[head] for head in heads), key=lambda e: (e.commit.number, e.digest), default=None)
-        seen = self._witnessed()
         draft = Draft(
             federation=self.founding.digest,
             charter=under,
@@ -330,7 +354,7 @@ class Bench:
             action=action,
             metrics=dict(metrics or {}),
             cases=cases,
-            seen=seen,
+            seen=self.known.unwitnessed(feed),
             certificate=self._certificate(feed) if previous is None else None,
         )
         commit = sign_commit(draft, self.author.feed)
@@ -344,6 +368,7 @@ class Bench:
 
     def finish_in_doubt(self) -> Entry | None:
         """Write the own commit that a failing disk may or may not have kept, if there is one."""
+        self._ensure_open()
         if self._in_doubt is None:
             return None
         commit = self.checks.commit(self._in_doubt)
@@ -369,77 +394,17 @@ class Bench:
             ends=None if last is None else last.digest,
         )
 
-    def _witnessed(self) -> tuple[Seen, ...]:
-        seen = []
-        for feed in list(self._news)[:SEEN_AT_ONCE]:
-            heads = (self.history[head].commit for head in self.history.heads[feed] if head not in self._seen)
-            seen += [Seen(feed, head.number, head.digest) for head in heads]
-        return tuple(sorted(seen))
-
-    # -------------------------------------------------------------------------------------- what follows from it
-
-    def _place(self, entry: Entry) -> None:
-        commit = entry.commit
-        self.standing.note(entry)
-        if self.author is not None:
-            if commit.feed == self.author.feed.public:
-                self._seen |= {seen.commit for seen in commit.seen}
-                for seen in commit.seen:
-                    if set(self.history.heads.get(seen.feed, ())) <= self._seen:
-                        self._news.pop(seen.feed, None)
-            else:
-                self._news[commit.feed] = None
-        if commit.recipe.name == "attest" and commit.recipe.parameters.get("verdict") == Verdict.FALSE.value:
-            self.accused |= dict.fromkeys(commit.parents_in("input"))
-        if self.standing.epoch == self._studies_epoch:
-            self._index(entry)
-
-    def _index(self, entry: Entry) -> None:
-        study = parse_study(entry.commit) if entry.commit.recipe.name == "study" else None
-        state = self.standing.state(entry.digest)
-        if self.author is not None and entry.site == self.author.site.public and state.is_input:
-            self._own_actions |= {entry.commit.action} if entry.commit.action is not None else set()
-        if study is not None and state is not State.VOID and self._permits(study, entry):
-            self._studies[study.digest] = StudyHistory(study, entry)
-        elif entry.commit.study in self._studies:
-            steps = self._studies[entry.commit.study]
-            steps.add(entry, self.standing.name_of(entry), is_input=state.is_input)
-
-    def _permits(self, study: Study, entry: Entry) -> bool:
-        try:
-            check_permitted(study, self.standing.charters[entry.commit.charter])
-        except Refused:
-            return False
-        return True
-
-    @property
-    def studies(self) -> Mapping[Digest, StudyHistory]:
-        """The studies that are known, by the commits that opened them."""
-        self._bring_up_to_date()
-        return self._studies
-
-    def _bring_up_to_date(self) -> None:
-        if self.standing.epoch != self._studies_epoch:
-            self._studies_epoch = self.standing.epoch
-            self._studies, self._own_actions = {}, set()
-            for entry in self.history:
-                self._index(entry)
-
-    @property
-    def own_actions(self) -> AbstractSet[Digest]:
-        """The actions of this site that have succeeded; the success of a void or contested commit does not count."""
-        self._bring_up_to_date()
-        return self._own_actions
-
-    def take_verdicts(self) -> list[tuple[Digest, Verdict]]:
-        """Return what was recomputed since the last call: other sites' merges and what came of it."""
-        verdicts, self._fresh_verdicts = self._fresh_verdicts, []
-        return verdicts
+    # ---------------------------------------------------------------------------------------- models, merges
 
     def start_of(self, commit: Commit) -> Commit | None:
         """Return the commit that holds the first model of a commit's study; None if it is in no study."""
         steps = self.studies.get(commit.study) if commit.study is not None else None
         return None if steps is None else steps.start.commit
+
+    def take_verdicts(self) -> list[tuple[Digest, Verdict]]:
+        """Return what was recomputed since the last call: other sites' merges and what came of it."""
+        verdicts, self._fresh_verdicts = self._fresh_verdicts, []
+        return verdicts
 
     def settle(self, digest: Digest) -> bool:
         """Pass a commit's model through the gate once all of it is here; tell whether it is complete.

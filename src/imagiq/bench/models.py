@@ -113,7 +113,9 @@ class Models:
             self.put_aside(commit, error)
             return ()
         if schema.nbytes > self._largest_bytes:
-            self.put_aside(commit, Refused("model-size", "The model is larger than this site takes.", "Raise its limit."))
+            self.put_aside(
+                commit, Refused("model-size", "The model is larger than this site takes.", "Raise its limit.")
+            )
             return ()
         sizes = dict(zip(tree.blobs, schema.blob_sizes, strict=True))
         return tuple(Want(blob, size) for blob, size in sizes.items() if not self._store.has(blob))
@@ -161,7 +163,9 @@ class Models:
     def _check_sizes(self, tree: Tree, schema: Schema) -> None:
         for blob, size in zip(tree.blobs, schema.blob_sizes, strict=True):
             if self._store.size(blob) != size:
-                raise Corrupt("blob-size", f"Blob {blob[:12]} has another size than its schema says.", "Tell its author.")
+                raise Corrupt(
+                    "blob-size", f"Blob {blob[:12]} has another size than its schema says.", "Tell its author."
+                )
 
     def put_aside(self, commit: Commit, error: ImagiqError) -> None:
         """Never use a commit's model as an input here, and remember why."""

@@ -181,9 +181,9 @@ class View:
 
         Only for pure functions of the known steps, never of local facts.
         """
-        if self.memory.get("version") != self.steps.version:
+        if self.memory.get("steps") is not self.steps or self.memory.get("version") != self.steps.version:
             self.memory.clear()
-            self.memory["version"] = self.steps.version
+            self.memory.update({"steps": self.steps, "version": self.steps.version})
         if key not in self.memory:
             self.memory[key] = compute()
         return self.memory[key]  # type: ignore[return-value]

@@ -69,7 +69,7 @@ class FileMark:
             parts = self._path.read_text(encoding="ascii").split()
         except FileNotFoundError:
             return None
-        if len(parts) == 3 and parts[1].isdecimal():  # noqa: PLR2004 - feed, number, commit
+        if len(parts) == 3 and parts[1].isdecimal():
             return parse_digest(parts[0], "The mark's feed"), int(parts[1]), parse_digest(parts[2], "The mark's commit")
         raise Corrupt(
             "mark-form", "The high-water mark is damaged.", "Sync with another site, then delete the mark's file."

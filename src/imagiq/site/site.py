@@ -160,7 +160,7 @@ class Site:
     def _accused(self) -> list[Digest]:
         """Return the merges that others call FALSE, and their inputs: this site recomputes such a claim itself."""
         found: list[Digest] = []
-        for merge in self.bench.accused:
+        for merge in self.bench.known.accused:
             if merge not in self.bench.verdicts:
                 found += [merge, *self.bench.history[merge].commit.parents_in("input")]
         return found
@@ -213,7 +213,7 @@ class Site:
     def _evaluation(self, steps: StudyHistory, finished: Finished) -> Action:
         """Measure what came of a study on the own held-back cases, once."""
         work = Evaluate(model=finished.model)
-        if len(self.local.held_back) == 0 or self._action_of(steps.study, work) in self.bench.own_actions:
+        if len(self.local.held_back) == 0 or self._action_of(steps.study, work) in self.bench.known.own_actions:
             return finished
         return work
 
@@ -242,7 +242,7 @@ class Site:
                 continue
             name = self._action_of(steps.study, action)
             retry_at_s = self._attempts.retry_at_s.get(name, 0.0)
-            if name in self.bench.own_actions:
+            if name in self.bench.known.own_actions:
                 continue
             if retry_at_s > self._clock.now_s():
                 until_s.append(retry_at_s)
@@ -335,7 +335,7 @@ class Site:
             per_mille = self._ruling().rules.get("audit_per_mille", 0)
             drawn = isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille
             action = digest_of(f"imagiq attest\n{merge}".encode())
-            if (verdict is Verdict.FALSE or drawn) and action not in self.bench.own_actions:
+            if (verdict is Verdict.FALSE or drawn) and action not in self.bench.known.own_actions:
                 study = self.bench.history[merge].commit.study
                 recipe = Recipe("attest", 1, {"verdict": verdict.value})
                 self._commit(recipe, parents=[Parent("input", merge)], study=study, action=action)
@@ -343,7 +343,9 @@ class Site:
     def _ruling(self) -> Charter:
         ruling = self.bench.standing.ruling
         if ruling is None:
-            raise Misuse("federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait.")
+            raise Misuse(
+                "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
+            )
         return ruling
 
     def vote(self, proposal: Charter) -> Entry | None:
