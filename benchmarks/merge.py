@@ -127,7 +127,8 @@ def measure_arrays(schema: Schema, models: Models, folder: Path, files: FromFile
     writing = fastest(lambda: write_out(result, folder))
     limit = 1.2 * line + files.reading + writing
     print(
-        f"{len(arrays):3} models of {schema.nbytes / 1e6:.0f} MB, {TENSORS} tensors          limit line      ratio (budget)"
+    title = f"{len(arrays):3} models of {schema.nbytes / 1e6:.0f} MB, {TENSORS} tensors"
+    print(f"{title:47}limit line                  ratio (budget)")
     )
     print(f"    arithmetic   {arithmetic:7.3f} s   acc += x * w    {line:7.3f} s   {arithmetic / line:.2f} (1.20)")
     print(f"    in all       {files.total:7.3f} s   line+read+write {limit:7.3f} s   {files.total / limit:.2f} (1.00)")

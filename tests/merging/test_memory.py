@@ -22,7 +22,7 @@ def grown(dtype: str, inputs: int, megabytes: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "uint8", "uint32"])
 def test_memory_is_bounded(dtype: str) -> None:
-    few, many, larger = grown(dtype, 2, 9), grown(dtype, 16, 9), grown(dtype, 3, 33)
+    few, many, larger = grown(dtype, 2, 9), grown(dtype, 16, 9), grown(dtype, 3, 21)
     assert max(few, many, larger) < 60 * 2**20
     assert abs(many - few) < 8 * 2**20
     assert abs(larger - few) < 10 * 2**20
