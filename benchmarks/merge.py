@@ -126,10 +126,8 @@ def measure_arrays(schema: Schema, models: Models, folder: Path, files: FromFile
     result = list(weighted_mean(schema, models.inputs, held.__getitem__))
     writing = fastest(lambda: write_out(result, folder))
     limit = 1.2 * line + files.reading + writing
-    print(
     title = f"{len(arrays):3} models of {schema.nbytes / 1e6:.0f} MB, {TENSORS} tensors"
     print(f"{title:47}limit line                  ratio (budget)")
-    )
     print(f"    arithmetic   {arithmetic:7.3f} s   acc += x * w    {line:7.3f} s   {arithmetic / line:.2f} (1.20)")
     print(f"    in all       {files.total:7.3f} s   line+read+write {limit:7.3f} s   {files.total / limit:.2f} (1.00)")
     print(f"    extra memory {files.extra / 2**20:7.1f} MiB                 64.0 MiB {files.extra / 2**26:.2f} (1.00)")
