@@ -23,7 +23,7 @@ from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.known import Known
 from imagiq.bench.models import Models
 from imagiq.clock import Clock
-from imagiq.errors import ImagiqError, Misuse, Refused, Unreachable
+from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable
 from imagiq.federation import Standing, StudyHistory
 from imagiq.history import Entry, History
 from imagiq.keys import FeedKey, SiteKey, certify, sign_commit
@@ -446,7 +446,7 @@ class Bench:
         return verdict is Verdict.VERIFIED
 
     def recompute(self, digest: Digest) -> Verdict | None:
-        """Recompute a merge from its parents; None when they, or it, are not held, or it is no merge of known kind."""
+        """Recompute a merge from its parents; None when they, or it, are not held whole, or it is no merge of known kind."""
         commit = self.history[digest].commit
         recipe = commit.recipe
         if (recipe.name, recipe.version, recipe.parameters.get("rule")) != ("merge", 1, "mean") or commit.tree is None:
@@ -459,4 +459,7 @@ class Bench:
             return None
         tree = self.models.tree(commit.tree)
         schema = self.models.schema(tree.schema)
-        return self.checks.merge(commit, tree, schema, [self.models.tree(t) for t in trees], self.store.read)
+        try:
+            return self.checks.merge(commit, tree, schema, [self.models.tree(t) for t in trees], self.store.read)
+        except Corrupt:
+            return None

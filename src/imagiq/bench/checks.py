@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from imagiq.errors import ImagiqError, Refused
+from imagiq.errors import Corrupt, ImagiqError, Refused, Unsupported
 from imagiq.keys import verify_certificate, verify_commit
 from imagiq.objects import Commit, Digest, Schema, Tree, digest_of, parse_commit, parse_schema
 
@@ -67,6 +67,7 @@ class Checks:
         """Return the proof that a model may be an input.
 
         Raises:
+            Corrupt: a bool in it is neither 0 nor 1, or a blob has the wrong length.
             Refused: it is not finite, or has another form than its schema says.
         """
         from imagiq.merging import pass_gate  # noqa: PLC0415 - numpy is loaded by who needs it
@@ -75,7 +76,7 @@ class Checks:
         if found is None:
             try:
                 found = pass_gate(schema, tree, read)
-            except Refused as error:
+            except (Corrupt, Refused) as error:
                 found = error
             self._gates[tree.digest] = found
         if isinstance(found, ImagiqError):
@@ -85,10 +86,17 @@ class Checks:
     def merge(
         self, commit: Commit, tree: Tree, schema: Schema, inputs: Sequence[Tree], read: Callable[[Digest], bytes]
     ) -> Verdict:
-        """Recompute a merge from its inputs, which are held, in the order of its parents."""
+        """Recompute a merge from its inputs, which are held, in the order of its parents.
+
+        Raises:
+            Corrupt: a blob that is held is damaged. Nobody is called a liar for the fault of one's own disk.
+        """
         verdict = self._merges.get(commit.digest)
         if verdict is None:
-            verdict = Verdict.VERIFIED if _equals(commit, tree, schema, inputs, read) else Verdict.FALSE
+            verdict = Verdict.VERIFIED
+            if not _equals(commit, tree, schema, inputs, read):
+                _check_intact(inputs, read)
+                verdict = Verdict.FALSE
             self._merges[commit.digest] = verdict
         return verdict
 
@@ -106,6 +114,14 @@ def _equals(
     weighted = [Input(given, int(str(weight))) for given, weight in zip(inputs, weights, strict=True)]
     try:
         right = [digest_of(blob) for blob in weighted_mean(schema, weighted, read)]
-    except Refused:
+    except (Corrupt, Refused, Unsupported):
         return False
     return tuple(right) == tree.blobs
+
+
+def _check_intact(trees: Sequence[Tree], read: Callable[[Digest], bytes]) -> None:
+    for blob in (blob for tree in trees for blob in tree.blobs):
+        if digest_of(read(blob)) != blob:
+            raise Corrupt(
+                "object-damaged", f"Blob {blob[:12]} is damaged here.", "Run `imagiq fsck --repair`, and sync."
+            )
