@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.bench.town import Town, feed_key, site_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from imagiq.errors import BudgetSpent, Corrupt, ImagiqError, Refused, Untrusted
 from imagiq.federation import vote_recipe
 from imagiq.keys import FeedKey, SiteKey, certify, sign_commit
 from imagiq.objects import Charter, Commit, Digest, Draft, Member, Recipe
+from tests.bench.town import Town, feed_key, site_key
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def test_a_restart_does_not_write_what_waits_again(town: Town) -> None:
     second = town.train("b", first.digest, 1.0, first.digest)
     town.benches["a"].admit([second.commit.raw], "b")
     for _ in range(3):
-        bench = town.reopen("a")
-    assert [record["kind"] for record in bench.store.journal.read()].count("waiting") == 1
+        town.reopen("a")
+    assert [record["kind"] for record in town.stores["a"].journal.read()].count("waiting") == 1
 
 
 def test_what_one_source_lets_wait_is_bounded() -> None:

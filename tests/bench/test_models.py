@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.bench.town import SHAPE, Town
 
 from imagiq.bench import Verdict, Want
 from imagiq.errors import Misuse, Unreachable
@@ -12,6 +11,7 @@ from imagiq.history import Entry
 from imagiq.merging import blobs_of, schema_of
 from imagiq.objects import Digest, Parent, Recipe, Tree, digest_of
 from imagiq.store import MemoryStore
+from tests.bench.town import SHAPE, Town
 
 
 @pytest.fixture

@@ -27,10 +27,11 @@ def feed_key(name: str) -> FeedKey:
     return FeedKey(name.encode().ljust(32, b"f")[:32])
 
 
-def founding_charter(names: Sequence[str], title: str = "town") -> Charter:
+def founding_charter(names: Sequence[str], title: str = "town", audit_per_mille: int = 0) -> Charter:
     keys = {name: site_key(name) for name in sorted(names)}
     members = tuple(Member(name, key.public, key.exchange_public) for name, key in keys.items())
-    return Charter(title=title, members=members, voters=tuple(sorted(names)), rules={"simulated": True})
+    rules = {"simulated": True, "audit_per_mille": audit_per_mille}
+    return Charter(title=title, members=members, voters=tuple(sorted(names)), rules=rules)
 
 
 @dataclass
@@ -41,10 +42,11 @@ class Town:
     title: str = "town"
     stores: Mapping[str, Store] = field(default_factory=dict)
     limits: Limits | None = None
+    audit_per_mille: int = 0
     clock: VirtualClock = field(default_factory=VirtualClock)
 
     def __post_init__(self) -> None:
-        self.founding = founding_charter(self.names, self.title)
+        self.founding = founding_charter(self.names, self.title, self.audit_per_mille)
         self.stores = {name: self.stores.get(name) or MemoryStore() for name in self.names}
         self.benches = {name: self.open(name) for name in self.names}
         votes = [

@@ -7,56 +7,54 @@ journal back to the same bytes without drawing anything.
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imagiq.bench import Author, Bench, Checks
 from imagiq.clock import VirtualClock
-from imagiq.errors import Unreachable
+from imagiq.errors import Misuse, Unreachable
 from imagiq.exchange import BenchPeer
 from imagiq.federation import Named, Strategy, Study, Train, Work, study_recipe
 from imagiq.history import Entry
-from imagiq.keys import FeedKey, SiteKey
-from imagiq.learning import Cases, Learner
-from imagiq.merging import blobs_of, schema_of
-from imagiq.objects import Charter, Digest, Member, Schema
-from imagiq.simulation.network import FaultyPeer, Mishap, Traffic
+from imagiq.keys import FeedKey
+from imagiq.learning import Learner
+from imagiq.merging import blobs_of
+from imagiq.objects import Digest
+from imagiq.simulation.founding import SiteCases, charter_of, feed_key, key_seed, schema_for, site_key
+from imagiq.simulation.journal import Event
+from imagiq.simulation.network import FaultyPeer, Lines, Mishap, Traffic
 from imagiq.simulation.scenario import Crash, Partition, Scenario, SimulatedSite
 from imagiq.site import Local, MemoryMark, Planned, Site
 from imagiq.store import MemoryStore, Store
 
-__all__ = ["Event", "SiteCases", "World", "key_seed"]
+__all__ = ["Happening", "World"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class SiteCases:
-    """The cases of a simulated site: to train on, and held back."""
-
-    training: Cases
-    held_back: Cases
+FAULTS = frozenset({"crash", "start", "heal"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened, as the journal keeps it.
+class Happening:
+    """Something that whoever watches a simulation may want to show.
 
     Attributes:
         at_s: When, on the virtual clock.
-        what: "look", "finish", "visit", "crash", "start" or "heal".
-        site: To whom.
-        peer: Whom it visited.
-        mishap: What went wrong in the visit.
+        site: Where.
+        what: "began", "commit", "failed", "crash" or "start".
+        study: In which study, where it belongs to one.
+        work: What was begun, or failed.
+        entry: What was committed.
+        took_s: How long the work took that ended with this.
     """
 
     at_s: float
-    what: str
     site: str
-    peer: str = ""
-    mishap: Mishap = field(default_factory=Mishap)
+    what: str
+    study: Digest | None = None
+    work: Work | None = None
+    entry: Entry | None = None
+    took_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -67,14 +65,11 @@ class _Machine:
     store: Store
     mark: MemoryMark
     site: Site | None = None
+    peer: BenchPeer | None = None
     doing: Planned | None = None
     starts: int = 0
     visits_due: set[str] = field(default_factory=set)
-
-
-def key_seed(seed: int, purpose: str) -> bytes:
-    """Return the 32 bytes that a simulated key is made from."""
-    return hashlib.sha256(f"imagiq simulated key\n{seed}\n{purpose}".encode()).digest()
+    looks_due_s: set[float] = field(default_factory=set)
 
 
 class World:
@@ -86,7 +81,7 @@ class World:
         learner_of: Makes the learner that the task names.
         strategies: Strategies by name and version.
         store_of: Makes the store of each site; in memory unless told otherwise.
-        on_commit: Called with each commit that a site makes, its site's name, and how long the work took in seconds.
+        watch: Called with whatever happens.
     """
 
     def __init__(
@@ -97,61 +92,38 @@ class World:
         learner_of: Callable[[Named], Learner],
         strategies: Mapping[tuple[str, int], Strategy],
         store_of: Callable[[str], Store] = lambda _: MemoryStore(),
-        on_commit: Callable[[Entry, str, float], None] | None = None,
+        watch: Callable[[Happening], None] = lambda _: None,
     ) -> None:
         self.scenario = scenario
         self.clock = VirtualClock()
         self.journal: list[Event] = []
         self.traffic = Traffic()
         self.busy_s: defaultdict[tuple[str, Digest], float] = defaultdict(float)
+        self.commits: Counter[tuple[str, Digest]] = Counter()
+        self.ended_s: dict[Digest, float] = {}
+        self.stopped = ""
         self._cases = cases
         self._learner_of = learner_of
         self._strategies = strategies
-        self._on_commit = on_commit
+        self._watch = watch
         self._checks = Checks()
-        self._draws = random.Random(scenario.seed)
+        self._lines = Lines(scenario)
         self._queue: list[tuple[float, int, Event, int]] = []
         self._queued = 0
+        self._quiet_since_s = 0.0
         self._machines = {s.name: _Machine(s, store_of(s.name), MemoryMark()) for s in scenario.sites}
-        self._neighbours = self._draw_neighbours()
-        self.founding = self._founding()
+        self._told = {name: self._lines.neighbours(name) for name in self._machines}
+        self._linked = {n: {m for m in self._told if m in self._told[n] or n in self._told[m]} for n in self._told}
+        self.founding = charter_of(scenario)
         self._found()
         self.studies = self._open_studies()
 
     # ------------------------------------------------------------------------------------------ the beginning
 
-    def _draw_neighbours(self) -> dict[str, tuple[str, ...]]:
-        names = sorted(self._machines)
-        wanted = self.scenario.network.neighbours
-        if wanted is None or wanted >= len(names) - 1:
-            return {name: tuple(other for other in names if other != name) for name in names}
-        ring = {name: {names[(place + 1) % len(names)]} for place, name in enumerate(names)}
-        drawn = {n: ring[n] | set(self._draws.sample([o for o in names if o != n], wanted)) for n in names}
-        return {name: tuple(sorted(others)) for name, others in drawn.items()}
-
-    def site_key(self, name: str) -> SiteKey:
-        """Return a simulated site's key."""
-        return SiteKey(key_seed(self.scenario.seed, f"site {name}"))
-
-    def feed_key(self, name: str, number: int) -> FeedKey:
-        """Return the key of a simulated site's feed, by the number of its certificate."""
-        return FeedKey(key_seed(self.scenario.seed, f"feed {name} {number}"))
-
-    def _founding(self) -> Charter:
-        names = sorted(self._machines)
-        keys = {name: self.site_key(name) for name in names}
-        return Charter(
-            title=self.scenario.title,
-            members=tuple(Member(name, keys[name].public, keys[name].exchange_public) for name in names),
-            voters=tuple(names),
-            rules={**self.scenario.rules, "simulated": True},
-        )
-
     def _found(self) -> None:
         votes = []
         for name in self._machines:
-            site = self._boot(name)
-            vote = site.vote(self.founding)
+            vote = self._boot(name).vote(self.founding)
             votes += [] if vote is None else [vote.commit.raw]
         for machine in self._machines.values():
             _running(machine).bench.admit(votes, "founding")
@@ -160,13 +132,7 @@ class World:
         opener = _running(self._machines[self.scenario.sites[0].name])
         task = self.scenario.task
         initial = self._learner_of(task).initial(self.scenario.seed)
-        schema = Schema(
-            groups=schema_of(initial.weights).groups,
-            architecture=initial.architecture,
-            channels=initial.channels,
-            labels=initial.labels,
-            preprocessing=initial.preprocessing,
-        )
+        schema = schema_for(initial, opener.name, self._cases[opener.name])
         first = opener.bench.models.keep(schema, blobs_of(schema, initial.weights))
         studies: dict[str, Study] = {}
         for wanted in self.scenario.studies:
@@ -180,28 +146,40 @@ class World:
                 seed=self.scenario.seed,
             )
             entry = opener.open_study(recipe, first)
+            if entry.digest not in opener.bench.studies:
+                raise Misuse(
+                    "scenario-charter",
+                    f"The charter's rules do not permit the study '{wanted.title}'.",
+                    "Add its strategy and task to the rules, or leave it out.",
+                )
             studies[wanted.title] = opener.bench.studies[entry.digest].study
-            self._note_owner(entry, entry.digest)
         return studies
 
     def _boot(self, name: str) -> Site:
         """Start the process of a site: everything that it knows comes from its store."""
-        machine = self._machines[name]
+        machine, scenario, cases = self._machines[name], self.scenario, self._cases[name]
         seed = machine.store.secret_read("feed")
-        feed = self.feed_key(name, 1) if seed is None else FeedKey(seed)
+        feed = feed_key(scenario, name, 1) if seed is None else FeedKey(seed)
+        author = Author(site_key(scenario, name), feed)
         if seed is None:
             machine.store.secret_write("feed", feed.seed)
-            machine.store.secret_write("site", self.site_key(name).seed)
-        author = Author(self.site_key(name), feed)
-        bench = Bench(machine.store, self.founding, clock=self.clock, author=author, checks=self._checks)
+            machine.store.secret_write("site", author.site.seed)
+        bench = Bench(
+            machine.store,
+            self.founding,
+            clock=self.clock,
+            author=author,
+            checks=self._checks,
+            on_entries=lambda entries: self._note(name, author.site.public, entries),
+        )
         local = Local(
-            training=self._cases[name].training,
-            held_back=self._cases[name].held_back,
-            data=f"simulated {self.scenario.seed} {name}",
+            training=cases.training,
+            held_back=cases.held_back,
+            data=f"simulated {scenario.seed} {name}",
             learner_of=self._learner_of,
             strategies=self._strategies,
             accepts=lambda _: True,
-            audit_draw=lambda merge: int.from_bytes(key_seed(self.scenario.seed, f"audit {name} {merge}")[:6]) % 1000,
+            audit_draw=lambda merge: int.from_bytes(key_seed(scenario.seed, f"audit {name} {merge}")[:6]) % 1000,
         )
         machine.site = Site(
             name,
@@ -209,8 +187,9 @@ class World:
             local,
             clock=self.clock,
             mark=machine.mark,
-            new_feed_key=lambda number: self.feed_key(name, number),
+            new_feed_key=lambda number: feed_key(scenario, name, number),
         )
+        machine.peer = BenchPeer(name, bench)
         machine.starts += 1
         return machine.site
 
@@ -226,13 +205,23 @@ class World:
         while self._queue:
             at_s, _, event, starts = heapq.heappop(self._queue)
             if at_s > self.scenario.until_s:
+                self.stopped = f"The simulation was stopped after {self.scenario.until_s:g} s, as it was told."
+                return
+            if event.what not in FAULTS and at_s > self._quiet_since_s + self.scenario.idle_s:
+                self.stopped = f"Nobody committed anything for {self.scenario.idle_s:g} s: the simulation was stopped."
                 return
             if starts in {0, self._machines[event.site].starts}:
                 self._happen(event)
 
     def replay(self, journal: Iterable[Event]) -> None:
-        """Play a journal back: the same events at the same moments, with the same mishaps."""
+        """Play a journal back: the same events at the same moments, with the same mishaps.
+
+        Raises:
+            Misuse: the journal is of another scenario.
+        """
         for event in journal:
+            if event.site not in self._machines or (event.peer and event.peer not in self._machines):
+                raise Misuse("journal-foreign", "The journal tells of other sites.", "Name the file that it was made with.")
             self._happen(event)
 
     def _plan_fault(self, fault: Crash | Partition) -> None:
@@ -245,119 +234,127 @@ class World:
 
     def _at(self, at_s: float, event: Event, *, starts: int = 0) -> None:
         self._queued += 1
-        heapq.heappush(self._queue, (at_s, self._queued, _moved(event, at_s), starts))
+        heapq.heappush(self._queue, (at_s, self._queued, replace(event, at_s=at_s), starts))
 
     def _happen(self, event: Event) -> None:
         self.clock.advance_to(event.at_s)
         machine = self._machines[event.site]
+        changed = True
         if event.what == "visit":
-            event = self._visit(machine, event)
-        elif event.what == "crash":
-            machine.site, machine.doing, machine.starts = None, None, machine.starts + 1
-            machine.visits_due.clear()
-        elif event.what == "start":
-            self._boot(event.site)
-            self._meet_again(event.site)
-        elif event.what == "heal":
-            self._meet_again(event.site)
+            event, changed = self._visit(machine, event)
         elif event.what == "finish" and machine.doing is not None:
             self._finish(machine, machine.doing)
+        elif event.what in FAULTS:
+            self._fault(machine, event)
         self.journal.append(event)
-        self._look(machine)
+        if changed and machine.site is not None:
+            self._look(machine, machine.site)
 
-    def _look(self, machine: _Machine) -> None:
-        if machine.site is None or machine.doing is not None:
-            return
-        planned = machine.site.plan()
+    def _fault(self, machine: _Machine, event: Event) -> None:
+        self._quiet_since_s = event.at_s
+        if event.what == "crash":
+            machine.site, machine.peer, machine.doing, machine.starts = None, None, None, machine.starts + 1
+            machine.visits_due.clear()
+            machine.looks_due_s.clear()
+        elif event.what == "start" and machine.site is None:
+            self._boot(event.site)
+        if event.what != "crash":
+            for other in sorted(self._linked[event.site]):
+                self._visit_later(event.site, other, self._lines.delay_s())
+                self._visit_later(other, event.site, self._lines.delay_s())
+        if event.what != "heal":
+            self._watch(Happening(at_s=event.at_s, site=event.site, what=event.what))
+
+    def _look(self, machine: _Machine, site: Site) -> None:
+        """Let a site do what it decides, fetch what it wants, or look again when it says."""
         name, now_s = machine.spec.name, self.clock.now_s()
-        if isinstance(planned, Planned):
-            machine.site.begin(planned)
-            machine.doing = planned
-            done_s = now_s + self._duration_s(machine.spec, planned.study, planned.work)
-            self._at(done_s, Event(at_s=0.0, what="finish", site=name), starts=machine.starts)
-        elif planned.until_s is not None:
-            self._at(planned.until_s, Event(at_s=0.0, what="look", site=name), starts=machine.starts)
+        if machine.doing is None:
+            planned = site.plan()
+            if isinstance(planned, Planned):
+                site.begin(planned)
+                machine.doing = planned
+                took_s = self._duration_s(machine.spec, planned.study, planned.work)
+                self._at(now_s + took_s, Event(at_s=0.0, what="finish", site=name), starts=machine.starts)
+                study = planned.study.digest
+                self._watch(Happening(at_s=now_s, site=name, what="began", study=study, work=planned.work))
+            elif planned.until_s is not None and planned.until_s not in machine.looks_due_s:
+                machine.looks_due_s = {at_s for at_s in machine.looks_due_s if at_s > now_s} | {planned.until_s}
+                self._at(planned.until_s, Event(at_s=0.0, what="look", site=name), starts=machine.starts)
+        for host in sorted({self._holder_of(digest, site) for digest in site.wanted()} - {name}):
+            self._visit_later(name, host, self._lines.delay_s())
+
+    def _holder_of(self, wanted: Digest, site: Site) -> str:
+        """Return whom a site asks for a model: its author, or a neighbour if that one is down."""
+        author = self.founding.names_by_site_key[site.bench.history[wanted].site]
+        if self._machines[author].site is not None:
+            return author
+        return next((other for other in sorted(self._linked[site.name]) if self._holds(other, wanted)), site.name)
+
+    def _holds(self, name: str, commit: Digest) -> bool:
+        site = self._machines[name].site
+        return site is not None and commit in site.bench.models.complete
 
     def _duration_s(self, spec: SimulatedSite, study: Study, work: Work) -> float:
         at_speed_1_s = study.updates * self.scenario.update_s if isinstance(work, Train) else self.scenario.merge_s
         return at_speed_1_s / spec.speed
 
     def _finish(self, machine: _Machine, planned: Planned) -> None:
-        entry = _running(machine).finish(planned)
-        machine.doing = None
-        if entry is None:
-            return
+        site, name = _running(machine), machine.spec.name
+        before = len(site.bench.history)
         took_s = self._duration_s(machine.spec, planned.study, planned.work)
-        self.busy_s[machine.spec.name, planned.study.digest] += took_s
-        self._note_owner(entry, planned.study.digest)
-        if self._on_commit is not None:
-            self._on_commit(entry, machine.spec.name, took_s)
-        self._announce(machine.spec.name)
+        entry = site.finish(planned)
+        machine.doing = None
+        self.busy_s[name, planned.study.digest] += took_s
+        told = Happening(at_s=self.clock.now_s(), site=name, what="failed", study=planned.study.digest, took_s=took_s)
+        self._watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
+        if len(site.bench.history) > before:
+            self._announce(name)
 
-    def _note_owner(self, entry: Entry, study: Digest) -> None:
-        self.traffic.studies[entry.commit.raw] = study
-        if entry.commit.tree is not None:
-            tree = self.bench(self._author_of(entry)).models.tree(entry.commit.tree)
-            for name in (tree.digest, *tree.blobs):
-                self.traffic.studies.setdefault(name, study)
-
-    def _author_of(self, entry: Entry) -> str:
-        return self.founding.names_by_site_key[entry.site]
+    def _note(self, name: str, site_key: str, entries: Sequence[Entry]) -> None:
+        """Note to which study the own commits of a site belong, and what they hold."""
+        for entry in entries:
+            study = entry.digest if entry.commit.recipe.name == "study" else entry.commit.study
+            if entry.site != site_key or study is None:
+                continue
+            self.commits[name, study] += 1
+            self._quiet_since_s = self.ended_s[study] = self.clock.now_s()
+            self.traffic.studies[entry.commit.raw] = study
+            if entry.commit.tree is not None:
+                tree = self.bench(name).models.tree(entry.commit.tree)
+                for digest in (tree.digest, tree.schema, *tree.blobs):
+                    self.traffic.studies.setdefault(digest, study)
 
     # --------------------------------------------------------------------------------------------- the network
 
     def _announce(self, name: str) -> None:
         """Let the neighbours of a site that has news visit it, each after the network's delay."""
-        for other in self._neighbours[name]:
-            self._visit_later(other, name, self.scenario.network.delay_s)
+        for other in self._told[name]:
+            self._visit_later(other, name, self._lines.delay_s())
 
     def _visit_later(self, visitor: str, host: str, delay_s: float) -> None:
-        machine = self._machines[visitor]
-        if host not in machine.visits_due:
-            machine.visits_due.add(host)
-            jitter_s = self._draws.uniform(0.0, self.scenario.network.jitter_s)
-            event = Event(at_s=0.0, what="visit", site=visitor, peer=host, mishap=self._draw_mishap())
-            self._at(self.clock.now_s() + delay_s + jitter_s, event)
+        due = self._machines[visitor].visits_due
+        if host not in due:
+            due.add(host)
+            event = Event(at_s=0.0, what="visit", site=visitor, peer=host, mishap=self._lines.mishap())
+            self._at(self.clock.now_s() + delay_s, event)
 
-    def _draw_mishap(self) -> Mishap:
-        network, draw = self.scenario.network, self._draws.random
-        if not (network.loss or network.cut or network.repeat):
-            return Mishap()
-        return Mishap(
-            lost=draw() < network.loss,
-            cut_after=self._draws.randrange(1, 20) if draw() < network.cut else None,
-            shuffle=self._draws.randrange(2**32) if draw() < network.repeat else None,
-        )
-
-    def _visit(self, machine: _Machine, event: Event) -> Event:
+    def _visit(self, machine: _Machine, event: Event) -> tuple[Event, bool]:
+        """Let a site visit another; return what happened, and whether it brought anything."""
         host = self._machines[event.peer]
         machine.visits_due.discard(event.peer)
-        if machine.site is None or host.site is None:
-            return event
-        if self._are_apart(event.site, event.peer):
-            return _moved(event, event.at_s, Mishap(lost=True))
-        peer = FaultyPeer(BenchPeer(event.peer, host.site.bench), event.mishap, self.traffic)
-        before = len(machine.site.bench.history)
+        if machine.site is None or host.peer is None:
+            return event, False
+        if self._lines.are_apart(event.site, event.peer, event.at_s):
+            return replace(event, mishap=Mishap(lost=True)), False
+        bench = machine.site.bench
+        known, complete = len(bench.history), len(bench.models.complete)
         try:
-            machine.site.sync(peer)
+            machine.site.sync(FaultyPeer(host.peer, event.mishap, self.traffic))
         except Unreachable:
             self._visit_later(event.site, event.peer, self.scenario.network.retry_s)
-        if len(machine.site.bench.history) > before:
+        if len(bench.history) > known:
             self._announce(event.site)
-        return event
-
-    def _are_apart(self, one: str, other: str) -> bool:
-        now_s = self.clock.now_s()
-        return any(
-            fault.at_s <= now_s < fault.at_s + fault.for_s and (one in fault.sites) != (other in fault.sites)
-            for fault in self.scenario.faults
-            if isinstance(fault, Partition)
-        )
-
-    def _meet_again(self, name: str) -> None:
-        for other in self._neighbours[name]:
-            self._visit_later(name, other, self.scenario.network.delay_s)
-            self._visit_later(other, name, self.scenario.network.delay_s)
+        return event, len(bench.history) > known or len(bench.models.complete) != complete
 
     # ---------------------------------------------------------------------------------------------- the outcome
 
@@ -365,6 +362,10 @@ class World:
     def names(self) -> Sequence[str]:
         """The sites, in the scenario's order."""
         return [site.name for site in self.scenario.sites]
+
+    def is_up(self, name: str) -> bool:
+        """Tell whether a site is running."""
+        return self._machines[name].site is not None
 
     def site(self, name: str) -> Site:
         """Return a site that is running.
@@ -378,12 +379,13 @@ class World:
         """Return the bench of a site that is running."""
         return self.site(name).bench
 
+    def close(self) -> None:
+        """Let go of all stores."""
+        for machine in self._machines.values():
+            machine.store.close()
+
 
 def _running(machine: _Machine) -> Site:
     if machine.site is None:
         raise Unreachable("site-down", f"Site '{machine.spec.name}' has crashed.", "Wait until it starts again.")
     return machine.site
-
-
-def _moved(event: Event, at_s: float, mishap: Mishap | None = None) -> Event:
-    return Event(at_s=at_s, what=event.what, site=event.site, peer=event.peer, mishap=mishap or event.mishap)

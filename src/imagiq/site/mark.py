@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from imagiq.errors import Corrupt
+from imagiq.errors import Corrupt, Unreachable
 from imagiq.objects import Digest, parse_digest
 from imagiq.store.files import RealFiles
 
@@ -76,9 +76,20 @@ class FileMark:
         )
 
     def write(self, mark: Mark) -> None:
-        """Replace the mark: a new file, synced, then renamed over the old one."""
+        """Replace the mark: a new file, synced, then renamed over the old one.
+
+        Raises:
+            Unreachable: the disk does not take it.
+        """
         new = self._path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        self._files.write(str(new), f"{mark[0]} {mark[1]} {mark[2]}\n".encode("ascii"))
-        self._files.rename(str(new), str(self._path))
-        self._files.sync_folder(str(self._path.parent))
+        try:
+            new.unlink(missing_ok=True)
+            self._files.write(str(new), f"{mark[0]} {mark[1]} {mark[2]}\n".encode("ascii"))
+            self._files.rename(str(new), str(self._path))
+            self._files.sync_folder(str(self._path.parent))
+        except OSError as error:
+            raise Unreachable(
+                "mark-unwritable",
+                f"The high-water mark cannot be written: {error.strerror}.",
+                "Make room, or permit it.",
+            ) from error

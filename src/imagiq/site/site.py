@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
-from imagiq.bench import Author, Bench, Verdict
+from imagiq.bench import Bench, Verdict
 from imagiq.clock import Clock
 from imagiq.errors import ImagiqError, Misuse, Unreachable
 from imagiq.exchange import Peer, pull
@@ -18,7 +17,7 @@ from imagiq.federation import (
     Evaluate,
     Finished,
     Named,
-    State,
+    Start,
     Strategy,
     Study,
     StudyHistory,
@@ -36,22 +35,10 @@ from imagiq.learning import Cases, Learner
 from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
 from imagiq.site.mark import HighWaterMark
+from imagiq.site.pen import Pen
 from imagiq.site.work import perform
 
 __all__ = ["Local", "Planned", "Site"]
-
-
-class CommitFields(TypedDict, total=False):
-    """What :meth:`Bench.commit` takes beside the recipe."""
-
-    parents: Sequence[Parent]
-    study: Digest | None
-    tree: Tree | None
-    action: Digest | None
-    metrics: Mapping[str, str | int]
-    cases: int | None
-    charter: Digest | None
-    sidecar: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +99,14 @@ class Site:
         self.bench = bench
         self.local = local
         self._clock = clock
-        self._mark = mark
-        self._new_feed_key = new_feed_key
+        self._pen = Pen(bench, mark, new_feed_key)
         self._attempts = Attempts(bench.store, bench.store.journal.read())
         self._memories: dict[Digest, dict[Hashable, object]] = {}
         self._learners: dict[Digest, Learner] = {}
+
+    def start(self, peers: Sequence[Peer]) -> Start:
+        """Find out whether this store may be written to; see :meth:`Pen.start`."""
+        return self._pen.start(peers)
 
     # ------------------------------------------------------------------------------------------------ sync
 
@@ -129,6 +119,8 @@ class Site:
         Raises:
             Unreachable: the peer or the own disk failed; what came before is kept.
         """
+        if self._pen.why_not is not None:
+            self.start([peer])
         news = pull(self.bench, peer)
         tried: set[Digest] = set()
         while wanted := [digest for digest in self.wanted() if digest not in tried]:
@@ -230,7 +222,9 @@ class Site:
         Raises:
             Unreachable: an own commit is still in doubt, since the disk does not take it.
         """
-        self.bench.finish_in_doubt()
+        if self._pen.why_not is not None:
+            return Wait(why=self._pen.why_not)
+        self._pen.settle_doubt()
         planned: list[tuple[int, Digest, Planned]] = []
         until_s: list[float] = []
         for steps in self._joined():
@@ -275,7 +269,7 @@ class Site:
                 training=self.local.training,
                 held_back=self.local.held_back,
             )
-            return self._commit(
+            return self._pen.commit(
                 recipe,
                 parents=planned.work.parents,
                 study=planned.study.digest,
@@ -299,46 +293,20 @@ class Site:
     def _fail(self, planned: Planned, error: ImagiqError) -> None:
         if self._attempts.fail(planned.action, error.code, self._clock.now_s()):
             recipe = Recipe("trouble", 1, {"action": planned.action, "code": error.code})
-            self._commit(recipe, study=planned.study.digest)
-
-    def _commit(self, recipe: Recipe, **fields: Unpack[CommitFields]) -> Entry:
-        self._leave_contested_feed()
-        entry = self.bench.commit(recipe, **fields)
-        self._mark.write((entry.commit.feed, entry.commit.number, entry.digest))
-        return entry
-
-    def _leave_contested_feed(self) -> None:
-        """Open a new feed if somebody else has used this one's key."""
-        author = self.bench.author
-        if author is None:
-            return
-        heads = self.bench.history.heads.get(author.feed.public, ())
-        if any(self.bench.standing.state(head) is State.CONTESTED for head in heads):
-            self.open_feed()
-
-    def open_feed(self) -> None:
-        """Go on in a new feed, whose first commit will carry the next certificate."""
-        author = self.bench.author
-        if author is None:
-            raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
-        feeds = self.bench.history.feeds_of(author.site.public)
-        numbers = (self.bench.history[self.bench.history.heads[feed][0]].certificate for feed in feeds)
-        key = self._new_feed_key(max(numbers, default=0) + 1)
-        self.bench.store.secret_write("feed", key.seed)
-        self.bench.author = Author(author.site, key)
+            self._pen.commit(recipe, study=planned.study.digest)
 
     # --------------------------------------------------------------------------------------- audit, charter
 
     def _attest(self) -> None:
         """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
-        for merge, verdict in self.bench.take_verdicts():
+        for merge, verdict in () if self._pen.why_not is not None else self.bench.take_verdicts():
             per_mille = self._ruling().rules.get("audit_per_mille", 0)
             drawn = isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille
             action = digest_of(f"imagiq attest\n{merge}".encode())
             if (verdict is Verdict.FALSE or drawn) and action not in self.bench.known.own_actions:
                 study = self.bench.history[merge].commit.study
                 recipe = Recipe("attest", 1, {"verdict": verdict.value})
-                self._commit(recipe, parents=[Parent("input", merge)], study=study, action=action)
+                self._pen.commit(recipe, parents=[Parent("input", merge)], study=study, action=action)
 
     def _ruling(self) -> Charter:
         ruling = self.bench.standing.ruling
@@ -358,10 +326,10 @@ class Site:
         self.bench.store.add([proposal.raw])
         self.bench.learn_charter(proposal)
         if proposal.previous is None:
-            return self._commit(vote_recipe(proposal.digest, 1), charter=proposal.digest)
+            return self._pen.commit(vote_recipe(proposal.digest, 1), charter=proposal.digest)
         check_successor(standing.line.versions, proposal)
         ballot = ballot_for(self._ruling(), standing.votes, self.name)
-        return None if ballot is None else self._commit(vote_recipe(proposal.digest, ballot))
+        return None if ballot is None else self._pen.commit(vote_recipe(proposal.digest, ballot))
 
     def open_study(self, recipe: Recipe, first: Tree) -> Entry:
         """Open a study: its terms, and its first model, which was kept before.
@@ -369,4 +337,4 @@ class Site:
         Raises:
             Refused: the charter does not permit it.
         """
-        return self._commit(recipe, tree=first)
+        return self._pen.commit(recipe, tree=first)

@@ -1,0 +1,133 @@
+"""The pen: all that a site writes into its feed goes through here, one commit after the other.
+
+It watches that no number is ever used twice: by a store that was put back to an older state, by a disk that fails in the
+middle of a commit, by somebody else who has the feed's key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict, Unpack
+
+from imagiq.bench import Author, Bench
+from imagiq.errors import Misuse, Refused, Unreachable
+from imagiq.exchange import Peer, pull
+from imagiq.federation import Continue, Head, OpenFeed, ReadOnly, Start, State, at_start
+from imagiq.history import Entry
+from imagiq.keys import FeedKey
+from imagiq.objects import Digest, Parent, Recipe, Tree
+from imagiq.site.mark import HighWaterMark
+
+__all__ = ["CommitFields", "Pen"]
+
+
+class CommitFields(TypedDict, total=False):
+    """What :meth:`Bench.commit` takes beside the recipe."""
+
+    parents: Sequence[Parent]
+    study: Digest | None
+    tree: Tree | None
+    action: Digest | None
+    metrics: Mapping[str, str | int]
+    cases: int | None
+    charter: Digest | None
+    sidecar: Mapping[str, bytes]
+
+
+class Pen:
+    """The one writer of a site's feed.
+
+    Args:
+        bench: Where commits are written.
+        mark: The feed's high-water mark, outside the store.
+        new_feed_key: Makes the key of a new feed, given its certificate's number.
+    """
+
+    def __init__(self, bench: Bench, mark: HighWaterMark, new_feed_key: Callable[[int], FeedKey]) -> None:
+        self._bench = bench
+        self._mark = mark
+        self._new_feed_key = new_feed_key
+        self.why_not: str | None = None
+        """Why nothing may be written for now; None: it may."""
+
+    def start(self, peers: Sequence[Peer]) -> Start:
+        """Find out whether this store may be written to: it may be a restored backup, or a copy.
+
+        Until this is known the site reads, and writes nothing. It is asked again at each sync.
+
+        Args:
+            peers: Whom to ask for this site's own feed.
+        """
+        feed = self._author().feed.public
+        own = self._head_of(feed)
+        known = frozenset(entry.digest for entry in self._bench.history)
+        answered = [self._has_answered(peer) for peer in peers]
+        feeds = self._bench.history.feeds_of(self._author().site.public)
+        heads = [head for one in feeds if (head := self._head_of(one)) is not None]
+        mark = self._mark.read()
+        start = at_start(
+            own,
+            known=known,
+            told=heads if any(answered) else None,
+            mark=None if mark is None else Head(*mark),
+            certificates=max((self._bench.history[head.commit].certificate for head in heads), default=0),
+        )
+        self.why_not = start.why if isinstance(start, ReadOnly) else None
+        if isinstance(start, OpenFeed):
+            self.open_feed()
+        elif isinstance(start, Continue) and own is not None:
+            self._mark.write((own.feed, own.number, own.commit))
+        return start
+
+    def _author(self) -> Author:
+        if self._bench.author is None:
+            raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
+        return self._bench.author
+
+    def _head_of(self, feed: str) -> Head | None:
+        heads = (self._bench.history[digest].commit for digest in self._bench.history.heads.get(feed, ()))
+        last = max(heads, key=lambda commit: (commit.number, commit.digest), default=None)
+        return None if last is None else Head(feed, last.number, last.digest)
+
+    def _has_answered(self, peer: Peer) -> bool:
+        try:
+            pull(self._bench, peer)
+        except Unreachable:
+            return False
+        return True
+
+    def commit(self, recipe: Recipe, **fields: Unpack[CommitFields]) -> Entry:
+        """Write a commit; see :meth:`Bench.commit`.
+
+        Raises:
+            Refused: nothing may be written until it is known whether this store is an old one.
+        """
+        if self.why_not is not None:
+            raise Refused("site-read-only", self.why_not, "Let the site reach another site, or apply a bundle.")
+        self.settle_doubt()
+        if any(self._bench.standing.state(head) is State.CONTESTED for head in self._own_heads()):
+            self.open_feed()
+        return self._marked(self._bench.commit(recipe, **fields))
+
+    def settle_doubt(self) -> None:
+        """Write the commit first that a failing disk may or may not have kept."""
+        entry = self._bench.finish_in_doubt()
+        if entry is not None:
+            self._marked(entry)
+
+    def _marked(self, entry: Entry) -> Entry:
+        """Raise the high-water mark, before anybody else sees the commit and before the next one."""
+        self._mark.write((entry.commit.feed, entry.commit.number, entry.digest))
+        return entry
+
+    def _own_heads(self) -> tuple[Digest, ...]:
+        return self._bench.history.heads.get(self._author().feed.public, ())
+
+    def open_feed(self) -> None:
+        """Go on in a new feed, whose first commit will carry the next certificate."""
+        author = self._author()
+        feeds = self._bench.history.feeds_of(author.site.public)
+        numbers = (self._bench.history[self._bench.history.heads[feed][0]].certificate for feed in feeds)
+        key = self._new_feed_key(max(numbers, default=0) + 1)
+        self._bench.store.secret_write("feed", key.seed)
+        self._bench.author = Author(author.site, key)
