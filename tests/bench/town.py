@@ -34,6 +34,19 @@ def founding_charter(names: Sequence[str], title: str = "town", audit_per_mille:
     return Charter(title=title, members=members, voters=tuple(sorted(names)), rules=rules)
 
 
+def backup_of(store: Store) -> MemoryStore:
+    """Copy a store, as a backup does."""
+    copy = MemoryStore()
+    copy.add([store.read(digest) for digest in store.objects()])
+    copy.add_commits(list(store.commits()))
+    copy.journal.rewrite(list(store.journal.read()))
+    for name in ("site", "feed"):
+        content = store.secret_read(name)
+        if content is not None:
+            copy.secret_write(name, content)
+    return copy
+
+
 @dataclass
 class Town:
     """Benches by name; all founders have voted and know it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from imagiq.exchange import BenchPeer
 from imagiq.federation import Continue, OpenFeed, ReadOnly, Wait
 from imagiq.objects import Digest, digest_of
 from imagiq.site import FileMark, MemoryMark, Planned, Site
-from tests.bench.town import Town, feed_key
+from tests.bench.town import Town, backup_of, feed_key
 from tests.site.plain import site_in
 
 
@@ -27,7 +26,7 @@ class Scene:
         site = self.site()
         site.start([])
         self.step(site)
-        backup = copy.deepcopy(self.town.stores["a"])
+        backup = backup_of(self.town.stores["a"])
         self.lost = self.step(site)
         self.other = site_in(self.town, "b")
         self.other.sync(BenchPeer("a", site.bench))
