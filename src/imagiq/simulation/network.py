@@ -1,8 +1,7 @@
-"""The simulated network: a peer that loses, cuts, repeats and reorders, and counts the bytes that pass."""
+"""The simulated network: lines between sites that lose, cut, repeat and reorder, and count the bytes that pass."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +9,13 @@ from dataclasses import dataclass, field
 from imagiq.errors import Unreachable
 from imagiq.exchange import Ask, Peer
 from imagiq.objects import Digest
+from imagiq.simulation.draws import Draws
+from imagiq.simulation.scenario import Partition, Scenario
 
-__all__ = ["FaultyPeer", "Mishap", "Traffic"]
+__all__ = ["FaultyPeer", "Lines", "Mishap", "Traffic"]
+
+LONGEST_CUT = 20
+"""A line that is cut carries fewer objects than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,61 @@ class Mishap:
     lost: bool = False
     cut_after: int | None = None
     shuffle: int | None = None
+
+
+NONE = Mishap()
+
+
+class Lines:
+    """Who tells whom, and what goes wrong on the way.
+
+    Args:
+        scenario: Says how the network is.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._network = scenario.network
+        self._partitions = [fault for fault in scenario.faults if isinstance(fault, Partition)]
+        self._mishaps = Draws(scenario.seed, "mishaps")
+        self._neighbours = self._draw_neighbours(scenario)
+
+    def _draw_neighbours(self, scenario: Scenario) -> dict[str, tuple[str, ...]]:
+        names = sorted(site.name for site in scenario.sites)
+        wanted = self._network.neighbours
+        if wanted is None or wanted >= len(names) - 1:
+            return {name: tuple(other for other in names if other != name) for name in names}
+        # The ring lets news reach everybody, whoever else is drawn.
+        ring = {name: names[(place + 1) % len(names)] for place, name in enumerate(names)}
+        draws = Draws(scenario.seed, "neighbours")
+        drawn = {name: draws.some([n for n in names if n not in {name, ring[name]}], wanted - 1) for name in names}
+        return {name: tuple(sorted({ring[name], *others})) for name, others in drawn.items()}
+
+    def neighbours(self, name: str) -> tuple[str, ...]:
+        """Return the sites that a site tells its news."""
+        return self._neighbours[name]
+
+    def delay_s(self) -> float:
+        """Return how long a visit takes to come about this time."""
+        jitter_s = self._network.jitter_s
+        return self._network.delay_s + (jitter_s * self._mishaps.part() if jitter_s else 0.0)
+
+    def mishap(self) -> Mishap:
+        """Return what goes wrong this time."""
+        network, draws = self._network, self._mishaps
+        if not (network.loss or network.cut or network.repeat):
+            return NONE
+        return Mishap(
+            lost=draws.part() < network.loss,
+            cut_after=1 + draws.below(LONGEST_CUT - 1) if draws.part() < network.cut else None,
+            shuffle=draws.below(2**32) if draws.part() < network.repeat else None,
+        )
+
+    def are_apart(self, one: str, other: str, now_s: float) -> bool:
+        """Tell whether a partition lies between two sites."""
+        return any(
+            fault.at_s <= now_s < fault.at_s + fault.for_s and (one in fault.sites) != (other in fault.sites)
+            for fault in self._partitions
+        )
 
 
 @dataclass(slots=True)
@@ -89,9 +148,7 @@ class FaultyPeer:
     def _in_disorder(self, raws: Iterable[bytes]) -> Iterable[bytes]:
         if self._mishap.shuffle is None:
             return raws
-        twice = [raw for raw in raws for _ in range(2)]
-        random.Random(self._mishap.shuffle).shuffle(twice)
-        return twice
+        return Draws(self._mishap.shuffle, "disorder").shuffled([raw for raw in raws for _ in range(2)])
 
     def fetch(self, digest: Digest, limit: int) -> bytes | None:
         """Return an object of the peer, if the line holds."""

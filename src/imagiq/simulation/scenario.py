@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any
 
 from imagiq.errors import Misuse
 from imagiq.federation import Named
@@ -15,10 +18,29 @@ __all__ = ["Crash", "Network", "Partition", "Scenario", "SimulatedSite", "Simula
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedSite:
-    """A site of a simulation. ``speed``: how fast it computes; 2 is twice as fast as 1."""
+    """A site of a simulation.
+
+    Attributes:
+        name: Its name in the charter.
+        title: What people call it; empty: its name.
+        cases: What the source of the cases calls it; empty: its name.
+        speed: How fast it computes; 2 is twice as fast as 1.
+    """
 
     name: str
+    title: str = ""
+    cases: str = ""
     speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, positive=["speed"])
+        if not self.name or not set(self.name).isdisjoint('/\\:"<>|?*\n\r\t') or self.name.startswith("."):
+            raise Misuse(
+                "scenario-names",
+                f"A site cannot be called '{self.name}'.",
+                "Its name is also that of a folder: use letters, digits, '-' and '_'.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +61,16 @@ class SimulatedStudy:
     updates: int
     sites: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, positive=["steps", "updates"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """How news travels: a site that has some tells its neighbours, who then fetch what they lack.
+
+    What a neighbour does not hold is fetched from its author: neighbours limit who tells whom, not who reaches whom.
 
     Attributes:
         delay_s: Until a neighbour comes.
@@ -62,6 +90,15 @@ class Network:
     retry_s: float = 5.0
     neighbours: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(
+            self,
+            positive=["retry_s", *([] if self.neighbours is None else ["neighbours"])],
+            from_zero=["delay_s", "jitter_s"],
+            parts=["loss", "cut", "repeat"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
@@ -71,6 +108,10 @@ class Crash:
     at_s: float
     for_s: float
 
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, positive=["for_s"], from_zero=["at_s"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
@@ -79,6 +120,10 @@ class Partition:
     sites: frozenset[str]
     at_s: float
     for_s: float
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check(self, positive=["for_s"], from_zero=["at_s"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +142,7 @@ class Scenario:
         faults: What goes wrong, and when.
         rules: What the charter permits.
         until_s: When to stop although sites are not finished.
+        idle_s: How long nobody may commit anything, once all faults are over, before the simulation stops.
     """
 
     title: str
@@ -110,19 +156,56 @@ class Scenario:
     faults: tuple[Crash | Partition, ...] = ()
     rules: Mapping[str, JSON] = field(default_factory=lambda: MappingProxyType({"audit_per_mille": 100}))
     until_s: float = 1e9
+    idle_s: float = 86_400.0
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
+        _check(self, positive=["update_s", "merge_s", "until_s", "idle_s"], from_zero=["seed"])
         names = [site.name for site in self.sites]
         titles = [study.title for study in self.studies]
-        named = {f.site for f in self.faults if isinstance(f, Crash)}
-        named |= {name for f in self.faults if isinstance(f, Partition) for name in f.sites}
-        named |= {name for study in self.studies for name in study.sites}
-        if not names or not titles or len(set(names)) != len(names) or len(set(titles)) != len(titles):
-            raise Misuse(
-                "scenario-names", "A simulation needs sites and studies, each with a name of its own.", "Name them."
-            )
-        if unknown := sorted(named - set(names)):
-            raise Misuse(
-                "scenario-site", f"No site is called '{unknown[0]}'.", f"The sites are {', '.join(sorted(names))}."
-            )
+        for what, given in (("site", names), ("study", titles)):
+            if not given:
+                raise Misuse("scenario-empty", f"The simulation has no {what}.", f"Add at least one {what}.")
+            if len(set(given)) != len(given):
+                twice = next(name for name in given if given.count(name) > 1)
+                raise Misuse("scenario-names", f"Two times a {what} is called '{twice}'.", "Rename one of them.")
+        for fault in self.faults:
+            check_sites(names, [fault.site] if isinstance(fault, Crash) else fault.sites)
+        for study in self.studies:
+            check_sites(names, study.sites)
+
+
+def check_sites(names: Iterable[str], named: Iterable[str]) -> None:
+    """Check that sites exist.
+
+    Args:
+        names: Those that exist.
+        named: Those that somebody named.
+
+    Raises:
+        Misuse: one does not.
+    """
+    known = sorted(names)
+    for name in sorted(set(named) - set(known)):
+        close = difflib.get_close_matches(name, known, n=1)
+        advice = f"Did you mean '{close[0]}'?" if close else f"The sites are {', '.join(known[:20])}."
+        raise Misuse("scenario-site", f"No site is called '{name}'.", advice)
+
+
+def _check(
+    values: Any,  # noqa: ANN401 - any of the dataclasses here
+    *,
+    positive: Iterable[str] = (),
+    from_zero: Iterable[str] = (),
+    parts: Iterable[str] = (),
+) -> None:
+    """Check the ranges of numbers: above 0, at least 0, or from 0 to below 1."""
+    wanted = {name: ("above 0", lambda x: x > 0) for name in positive}
+    wanted |= {name: ("0 or more", lambda x: x >= 0) for name in from_zero}
+    wanted |= {name: ("a probability from 0 to below 1", lambda x: 0 <= x < 1) for name in parts}
+    for each in fields(values):
+        if each.name in wanted:
+            number = getattr(values, each.name)
+            what, fits = wanted[each.name]
+            if not (isinstance(number, int | float) and math.isfinite(number) and fits(number)):
+                raise Misuse("scenario-number", f"'{each.name}' is {number}.", f"It must be {what}.")

@@ -221,7 +221,9 @@ class World:
         """
         for event in journal:
             if event.site not in self._machines or (event.peer and event.peer not in self._machines):
-                raise Misuse("journal-foreign", "The journal tells of other sites.", "Name the file that it was made with.")
+                raise Misuse(
+                    "journal-foreign", "The journal tells of other sites.", "Name the file that it was made with."
+                )
             self._happen(event)
 
     def _plan_fault(self, fault: Crash | Partition) -> None:
