@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 
-from imagiq.federation.line import DoubleVote, Line, Recovery, Vote, double_votes, line_of, recovery_in, vote_in
+from imagiq.federation.ballots import DoubleVote, double_votes, early_votes
+from imagiq.federation.line import Line, line_of
+from imagiq.federation.votes import Recovery, Vote, missing_charter, recovery_in, vote_in
 from imagiq.history import Entry, History
-from imagiq.objects import Charter, Cut, Digest
+from imagiq.objects import Charter, Digest
 
 __all__ = ["Standing", "State"]
 
@@ -31,6 +34,9 @@ class State(Enum):
 class Standing:
     """The line of charters and the state of each commit, kept up to date as a history grows.
 
+    An ordinary commit costs microseconds. A fork, a second certificate of one number or the commit of a cut costs as
+    much as the feed and what stands on it; another ruling charter costs a look at every commit.
+
     Args:
         history: The history; whoever adds to it calls :meth:`note` next.
         founding: Version 1 of the charter: the federation.
@@ -42,12 +48,14 @@ class Standing:
         self._charters: dict[Digest, Charter] = {founding.digest: founding}
         self._votes: dict[Digest, Vote] = {}
         self._recoveries: dict[Digest, Recovery] = {}
-        self._pending: dict[Digest, Entry] = {}
+        self._waiting: dict[Digest, list[Entry]] = {}
         self._states: dict[Digest, State] = {}
-        self._forks_known = (0, 0)
+        self._children: dict[Digest, list[Entry]] = {}
+        self._forked_at: dict[str, int] = {}
         self._doubly_certified: set[tuple[str, int]] = set()
         self._cut_chains: dict[str, frozenset[Digest]] = {}
-        self.line = Line()
+        self._feeds_cut_at: dict[Digest, list[str]] = {}
+        self.line = Line(enacted=frozenset({founding.digest}))
         self.epoch = 0
         """Counts how often states that were told before have changed."""
 
@@ -67,37 +75,43 @@ class Standing:
         return double_votes(self._votes.values())
 
     @property
+    def early_votes(self) -> tuple[Vote, ...]:
+        """Who went on to another ballot while the one before could still be won."""
+        return early_votes(self._votes.values(), self._charters)
+
+    @property
     def ruling(self) -> Charter | None:
         """The ruling charter; None before the federation is founded."""
         return self.line.ruling
 
     def in_force(self, charter: Digest) -> bool:
         """Tell whether a charter is, or was, in force; version 1 always counts, for its founders' votes."""
-        return charter == self._founding.digest or charter in self.line.enacted
+        return charter in self.line.enacted
 
-    def learn_charter(self, charter: Charter) -> None:
-        """Take a charter into account; it may have votes already."""
-        if charter.founding == self._founding.digest and charter.digest not in self._charters:
-            self._charters[charter.digest] = charter
-            for entry in self._pending.values():
-                self._count(entry)
-            self._follow_line()
+    def learn_charter(self, charter: Charter) -> frozenset[Digest]:
+        """Take a charter into account; it may have votes already. Return as :meth:`note` does."""
+        if charter.founding != self._founding.digest or charter.digest in self._charters:
+            return frozenset()
+        self._charters[charter.digest] = charter
+        counted = [self._count(entry) for entry in self._waiting.pop(charter.digest, [])]
+        return self._follow_line() if any(counted) else frozenset()
 
-    def note(self, entry: Entry) -> None:
-        """Take a commit into account that was just added to the history."""
-        if entry.commit.recipe.name in NEVER_VOID:
-            self._pending[entry.digest] = entry
-            self._count(entry)
-            self._follow_line()
-        if entry.commit.number == 1 and len(self._history.certified(entry.site, entry.certificate)) > 1:
-            self._doubly_certified.add((entry.site, entry.certificate))
-        forks = (sum(self._history.forks.values()) + len(self._history.forks) * 2**40, len(self._doubly_certified))
-        cut_arrived = any(cut.commit == entry.digest for cut in self._cuts())
-        if forks != self._forks_known or cut_arrived:
-            self._forks_known = forks
-            self._judge_all()
-        elif entry.digest not in self._states:
-            self._states[entry.digest] = self._judge(entry)
+    def note(self, entry: Entry) -> frozenset[Digest]:
+        """Take a commit into account that was just added to the history.
+
+        Returns:
+            The commits whose state was told before and is another now.
+        """
+        if entry.digest in self._states:
+            return frozenset()
+        for parent in entry.commit.parents:
+            self._children.setdefault(parent.commit, []).append(entry)
+        in_doubt = self._learn_evidence(entry)
+        self._states[entry.digest] = self._judge(entry)
+        changed = self._judge_again(in_doubt)
+        if entry.commit.recipe.name in NEVER_VOID and self._count(entry):
+            changed |= self._follow_line()
+        return changed - {entry.digest}
 
     def state(self, digest: Digest) -> State:
         """Return the state of a known commit."""
@@ -107,35 +121,78 @@ class Standing:
         """Return the name of the author's site in the charter that the commit was made under."""
         return self._charters[entry.commit.charter].names_by_site_key.get(entry.site, entry.site[:12])
 
-    def _count(self, entry: Entry) -> None:
-        if vote := vote_in(entry, self._charters):
+    def _count(self, entry: Entry) -> bool:
+        """Count what a commit says about charters, now or when the charters that it needs are known."""
+        missing = missing_charter(entry, self._charters)
+        if missing is not None:
+            self._waiting.setdefault(missing, []).append(entry)
+        elif vote := vote_in(entry, self._charters):
             self._votes[entry.digest] = vote
+            return True
         elif recovery := recovery_in(entry, self._charters):
             self._recoveries[entry.digest] = recovery
-        else:
-            return
-        del self._pending[entry.digest]
+            return True
+        return False
 
-    def _follow_line(self) -> None:
-        line = line_of(self._founding, self._charters, self._votes.values(), self._recoveries.values())
-        changed = line.ruling != self.line.ruling
-        self.line = line
-        if changed:
-            self._judge_all()
+    def _follow_line(self) -> frozenset[Digest]:
+        before = self.ruling
+        self.line = line_of(self._founding, self._charters, self._votes.values(), self._recoveries.values())
+        ruling = self.ruling
+        if ruling is None or (before is not None and before.digest == ruling.digest):
+            return frozenset()
+        self._cut_chains, self._feeds_cut_at = {}, {}
+        for cut in ruling.cuts:
+            self._feeds_cut_at.setdefault(cut.commit, []).append(cut.feed)
+            if cut.commit in self._history:
+                self._cut_chains[cut.feed] = self._chain_to(cut.commit)
+        return self._judge_again(self._history)
 
-    def _cuts(self) -> tuple[Cut, ...]:
-        return () if self.ruling is None else self.ruling.cuts
+    def _chain_to(self, cut: Digest) -> frozenset[Digest]:
+        return frozenset(entry.digest for entry in self._history.chain(cut))
 
-    def _judge_all(self) -> None:
-        self._cut_chains = {
-            cut.feed: frozenset(entry.digest for entry in self._history.chain(cut.commit))
-            for cut in self._cuts()
-            if cut.commit in self._history
-        }
-        before, self._states = self._states, {}
-        for entry in self._history:
-            self._states[entry.digest] = self._judge(entry)
-        self.epoch += any(self._states[digest] is not state for digest, state in before.items())
+    def _learn_evidence(self, entry: Entry) -> list[Entry]:
+        """Learn what a new commit proves about its feed; return the commits about which that may change something."""
+        commit = entry.commit
+        in_doubt: list[Entry] = []
+        forked_at = self._history.forks.get(commit.feed)
+        if forked_at != self._forked_at.get(commit.feed) and forked_at is not None:
+            self._forked_at[commit.feed] = forked_at
+            in_doubt += self._from(commit.feed, forked_at)
+        certificate = (entry.site, entry.certificate)
+        if commit.number == 1 and len(feeds := self._history.certified(*certificate)) > 1:
+            self._doubly_certified.add(certificate)
+            in_doubt += [told for feed in feeds for told in self._from(feed, 1)]
+        for feed in self._feeds_cut_at.get(entry.digest, ()):
+            self._cut_chains[feed] = self._chain_to(entry.digest)
+            in_doubt += self._from(feed, 1)
+        return in_doubt
+
+    def _from(self, feed: str, number: int) -> Iterator[Entry]:
+        """Yield the commits of a feed from a number on."""
+        while there := self._history.at(feed, number):
+            yield from map(self._history.__getitem__, there)
+            number += 1
+
+    def _judge_again(self, entries: Iterable[Entry]) -> frozenset[Digest]:
+        """Judge commits again, and what stands on them where that matters; return those that have changed."""
+        to_judge = {entry.digest: entry for entry in entries if entry.digest in self._states}
+        waiting = [entry.order for entry in to_judge.values()]
+        heapq.heapify(waiting)
+        changed = set()
+        while waiting:
+            digest = heapq.heappop(waiting)[1]
+            before, now = self._states[digest], self._judge(to_judge[digest])
+            if now is before:
+                continue
+            self._states[digest] = now
+            changed.add(digest)
+            if (now is State.SOUND) != (before is State.SOUND):
+                for child in self._children.get(digest, ()):
+                    if child.digest not in to_judge:
+                        to_judge[child.digest] = child
+                        heapq.heappush(waiting, child.order)
+        self.epoch += bool(changed)
+        return frozenset(changed)
 
     def _judge(self, entry: Entry) -> State:
         if entry.commit.recipe.name not in NEVER_VOID and self._is_void(entry):
@@ -156,8 +213,9 @@ class Standing:
         return commit.number > cut.number if chain is None else entry.digest not in chain
 
     def _is_contested(self, entry: Entry) -> bool:
+        """Tell whether a key was used twice for this; a cut settles that as soon as its commit is known."""
         commit = entry.commit
-        if self.ruling is not None and commit.feed in self.ruling.cuts_by_feed:
+        if commit.feed in self._cut_chains:
             return False
         forked_at = self._history.forks.get(commit.feed)
         if forked_at is not None and commit.number >= forked_at:
