@@ -3,7 +3,8 @@
 from imagiq.federation.ballots import DoubleVote, ballot_for, double_votes, early_votes, preferred
 from imagiq.federation.line import Line, line_of
 from imagiq.federation.standing import Standing, State
-from imagiq.federation.study import Named, Step, Study, StudyHistory, check_permitted, parse_study, study_recipe
+from imagiq.federation.steps import Step, StudyHistory
+from imagiq.federation.study import Named, Study, check_permitted, parse_study, study_recipe
 from imagiq.federation.view import Action, Evaluate, Finished, Merge, Strategy, Train, View, Wait, Work, identity
 from imagiq.federation.votes import Recovery, Vote, check_successor, recover_recipe, vote_recipe
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
-from imagiq.federation.study import Step, Study, StudyHistory
+from imagiq.federation.steps import Step, StudyHistory
+from imagiq.federation.study import Study
 from imagiq.objects import Digest, Parent, Recipe, decimal, digest_of, encode
 
 __all__ = ["Action", "Evaluate", "Finished", "Merge", "Strategy", "Train", "View", "Wait", "Work", "identity"]
@@ -104,9 +105,9 @@ class Strategy(Protocol):
     """How a site decides what to do next in a study.
 
     Contract: pure. It reads nothing but ``view`` and ``me``, does no I/O, tells no time, draws no randomness and keeps
-    nothing between calls; equal views give equal actions. It is called whenever the view changes or the moment comes
-    that a :class:`Wait` named, and must come to an end: an action that it answers is never answered again once it has
-    succeeded (the success is in the view).
+    nothing between calls; equal views give equal actions. ``me`` is one of ``view.sites``. It is called whenever the
+    view changes or the moment comes that a :class:`Wait` named, and must come to an end: an action that it answers is
+    never answered again once it has succeeded (the success is in the view).
     """
 
     def __call__(self, view: View, me: str) -> Action:
@@ -162,7 +163,11 @@ class View:
 
     def newest_merge(self, site: str) -> Step | None:
         """Return a site's own last usable merge in causal order."""
-        return next((m for m in reversed(self.steps.merges()) if m.site == site and self.usable(m)), None)
+        return next(filter(self.usable, reversed(self.steps.merges_by(site))), None)
+
+    def made(self, site: str) -> int:
+        """Return how many training commits a site has made of its budget, usable here or not."""
+        return len(self.steps.trainings(site))
 
     def trainings_from(self, base: Step) -> Iterator[Step]:
         """Yield the usable training steps that started from a model."""

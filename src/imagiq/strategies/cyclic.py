@@ -5,7 +5,8 @@ goes round: each site trains one step and hands over. Incremental (IIL) goes rou
 budget, then hands over.
 
 The chain ends at the newest training commit. A site that was removed is passed over; so is one that is silent for
-``patience_s`` seconds since the chain's end came here (absent: it is waited for).
+``patience_s`` seconds since the chain's end came here (absent: it is waited for). What two sites train from one end is
+work for one: the chain goes on from the newer, and the budget of each site is counted along the chain.
 
 Parameters: ``order`` (site names; absent: sorted), ``patience_s`` (an integer).
 """
@@ -32,16 +33,18 @@ def _decide(view: View, me: str, *, steps_a_turn: int) -> Action:
     turns = _turns(view, end, steps_a_turn)
     if not turns:
         return Finished(model=end.digest)
-    if me not in turns:
-        return Wait(why="the end of the study")
-    patience_s = view.study.strategy.parameters.get("patience_s")
-    sites_before_me = turns.index(me)
-    if sites_before_me > 0:
-        if not isinstance(patience_s, int):
+    before_me = turns.index(me) if me in turns else len(turns)
+    if before_me > 0:
+        patience_s = view.study.strategy.positive("patience_s")
+        if patience_s is None:
             return Wait(why=f"{turns[0]}, whose turn it is")
-        my_turn_s = view.seen_s(end) + patience_s * sites_before_me
+        my_turn_s = view.seen_s(end) + patience_s * before_me
         if view.now_s < my_turn_s:
             return Wait(why=f"{turns[0]}, whose turn it is", until_s=my_turn_s)
+    if me not in turns:
+        return Finished(model=end.digest)
+    if any(step.site == me for step in view.steps.trained_from(end.digest)):
+        return Wait(why="what came of my turn: it cannot be used here")
     total = view.study.steps * len(view.study.sites)
     return Train(base=end.digest, step=_done(view, end, me) + 1, progress=min(1.0, sum(end.progress) / total))
 
@@ -55,7 +58,7 @@ def _turns(view: View, end: Step, steps_a_turn: int) -> list[str]:
     """Return the sites with budget left, the one whose turn it is first."""
     named = view.study.strategy.parameters.get("order")
     listed = [str(site) for site in named if site in view.study.sites] if isinstance(named, list | tuple) else []
-    order = listed + [site for site in view.study.sites if site not in listed]
+    order = list(dict.fromkeys([*listed, *view.study.sites]))
     first = 0
     if end.site:
         turn_over = _done(view, end, end.site) % steps_a_turn == 0

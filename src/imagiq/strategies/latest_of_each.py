@@ -1,14 +1,17 @@
 """Latest-of-each: asynchronous averaging without a server, in which nobody ever waits.
 
 I merge the newest training commit of each site, mine beside them, as soon as another site has a newer one than I merged
-last; then I train from the merge; where there is nothing new, I train on. The weight of a training commit c is
+last; then I train from the merge; where there is nothing new, I train on. Among what may be merged, the weight of a
+training commit c is
 
-    w(c) = cases(c)    if the study holds at most 32 * S training commits that c neither is nor stands on,
+    w(c) = cases(c)    if lacks(c) <= 32 * S + the least that any of them lacks,
     w(c) = 0           otherwise (it is left out),
 
-with S the number of the study's sites; training commits are counted per site along its longest line. Weights do not
-fall with age: then no site counts more by being fast, and the fixed point is that of federated averaging. A merge is
-never an input of a merge.
+with S the number of the study's sites, and lacks(c) the number of training commits in the study that c neither is nor
+stands on, counted per site along its longest line. Weights do not fall with age: then no site counts more by being fast,
+and the fixed point is that of federated averaging; but a site that left stops being an anchor. What the freshest lacks
+is allowed to all, or two halves of a federation that were parted for long would leave out each other and themselves. A
+merge is never an input of a merge.
 
 Parameters: ``peers``: merge only with this many other sites, drawn anew for each step from the study's seed, my name
 and the step (absent: with all).
@@ -28,45 +31,45 @@ STALE_AFTER = 32
 
 def decide(view: View, me: str) -> Action:
     """Merge what is new, else train, until the budget is spent; then still merge what is new."""
-    place = view.study.sites.index(me)
-    mine, merged = view.newest_training(me), view.newest_merge(me)
-    done = 0 if mine is None else mine.progress[place]
-    spent = done == view.study.steps
+    mine, merged, made = view.newest_training(me), view.newest_merge(me), view.made(me)
+    spent = made >= view.study.steps
     model = max((step for step in (mine, merged) if step is not None), key=lambda step: step.order, default=view.start)
-    if spent or mine is None or model is mine:
-        others = [step for site in _partners(view, me, done) if (step := view.newest_training(site)) is not None]
-        fresh = [step for step in others if not _is_stale(view, step)]
-        inputs = fresh if mine is None else [mine, *fresh]
-        if fresh and (merged is None or not {step.digest for step in inputs} <= set(merged.inputs)):
-            return Merge(inputs=tuple(sorted((step.digest, step.commit.cases or 1) for step in inputs)))
+    if spent or model is not merged:
+        inputs = _new_inputs(view, me, mine, merged)
+        if inputs:
+            return Merge(inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     if not spent:
         total = view.study.steps * len(view.study.sites)
-        return Train(base=model.digest, step=done + 1, progress=min(1.0, sum(model.progress) / total))
-    if all(_has_spent(view, site) for site in view.sites):
-        return Finished(model=model.digest)
-    return Wait(why="other sites to spend their budget")
+        return Train(base=model.digest, step=made + 1, progress=min(1.0, sum(model.progress) / total))
+    if any(view.made(site) < view.study.steps for site in view.sites):
+        return Wait(why="other sites to spend their budget")
+    return Finished(model=model.digest)
 
 
-def _partners(view: View, me: str, step: int) -> Sequence[str]:
+def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> list[Step]:
+    """Return what to merge: nothing, if no other site has a newer training commit than I merged last."""
+    newest = [step for site in _partners(view, me) if (step := view.newest_training(site)) is not None]
+    candidates = newest if mine is None else [mine, *newest]
+    lacking = {step.digest: _lacks(view, step) for step in candidates}
+    allowed = min(lacking.values(), default=0) + STALE_AFTER * len(view.study.sites)
+    inputs = [step for step in candidates if lacking[step.digest] <= allowed]
+    if all(step is mine or (merged is not None and step.digest in merged.inputs) for step in inputs):
+        return []
+    digests = tuple(sorted(step.digest for step in inputs))
+    again = any(merge.site == me and merge.inputs == digests for merge in view.steps.merged_into(digests[0]))
+    return [] if again else inputs
+
+
+def _partners(view: View, me: str) -> Sequence[str]:
     others = [site for site in view.sites if site != me]
-    peers = view.study.strategy.parameters.get("peers")
-    if not isinstance(peers, int) or peers >= len(others):
+    peers = view.study.strategy.positive("peers")
+    if peers is None or peers >= len(others):
         return others
+    step = view.made(me)
     lots = {site: digest_of(f"{view.study.seed}\n{me}\n{step}\n{site}".encode()) for site in others}
     return sorted(others, key=lots.__getitem__)[:peers]
 
 
-def _is_stale(view: View, step: Step) -> bool:
-    newest = view.remember("progress", lambda: _progress(view))
-    missing = sum(max(0, there - here) for there, here in zip(newest, step.progress, strict=True))
-    return missing > STALE_AFTER * len(view.study.sites)
-
-
-def _progress(view: View) -> list[int]:
-    ends = (view.steps.trainings(site)[-1:] for site in view.study.sites)
-    return [end[0].progress[place] if end else 0 for place, end in enumerate(ends)]
-
-
-def _has_spent(view: View, site: str) -> bool:
-    newest = view.newest_training(site)
-    return newest is not None and newest.progress[view.study.sites.index(site)] >= view.study.steps
+def _lacks(view: View, step: Step) -> int:
+    """Return how many training commits the study holds that a step neither is nor stands on."""
+    return sum(max(0, there - here) for there, here in zip(view.steps.progress, step.progress, strict=True))

@@ -9,9 +9,8 @@ __all__ = ["decide"]
 
 def decide(view: View, me: str) -> Action:
     """Train on from my newest model until the study's budget is spent."""
-    mine = view.newest_training(me)
-    newest = mine or view.start
-    done = 0 if mine is None else mine.progress[view.study.sites.index(me)]
-    if done == view.study.steps:
-        return Finished(model=newest.digest)
-    return Train(base=newest.digest, step=done + 1, progress=done / view.study.steps)
+    model = view.newest_training(me) or view.start
+    made = view.made(me)
+    if made >= view.study.steps:
+        return Finished(model=model.digest)
+    return Train(base=model.digest, step=made + 1, progress=made / view.study.steps)

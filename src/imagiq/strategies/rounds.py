@@ -1,0 +1,147 @@
+"""Rounds: which merges are valid, which is chosen, and what came late. A function of the known steps.
+
+A merge of round r is valid if its base is the study's start (r = 1) or a valid merge of round r - 1; if it has, of enough
+sites, one training commit each that was trained from that base; if whatever else it has is late: one training commit of
+a site and a base that no merge on its chain of bases has taken in; and if it weighs each by its number of cases. Chosen
+is the valid merge of the highest round; among equals more sites, then the lower digest; its bases are the chosen chain.
+
+A void or contested merge is never chosen, but stays a link: one that others built on it in good faith is valid, or who
+contests its own feed could throw away everybody's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from imagiq.federation import Step, View
+from imagiq.objects import Digest
+
+__all__ = ["Round", "chosen_round", "late_steps"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Round:
+    """A valid merge, or the study's start, which is round 0.
+
+    Attributes:
+        number: The round.
+        model: The merge.
+        sites: How many sites gave what was trained from its base.
+        fewest: The least number of sites in any round of its chain.
+        before: The round that it stands on.
+    """
+
+    number: int
+    model: Step
+    sites: int
+    fewest: int
+    before: Round | None
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """What is known of a study's rounds; grows step by step."""
+
+    by_digest: dict[Digest, Round] = field(default_factory=dict)
+    by_number: list[list[Round]] = field(default_factory=list)
+    takers: dict[tuple[str, Digest], list[Round]] = field(default_factory=dict)
+    steps: dict[Digest, Step] = field(default_factory=dict)
+    untaken: dict[Digest, Step] = field(default_factory=dict)
+
+    def take(self, step: Step) -> None:
+        """Take in a step after those that it stands on."""
+        if step.kind == "train":
+            self.steps[step.digest] = self.untaken[step.digest] = step
+        elif step.kind == "start":
+            self._add(Round(0, step, 0, 2**31, None))
+        elif (found := self._round_of(step)) is not None:
+            self._add(found)
+            for digest in step.inputs:
+                self.untaken.pop(digest, None)
+                self.takers.setdefault(_turn(self.steps[digest]), []).append(found)
+
+    def _add(self, found: Round) -> None:
+        self.by_digest[found.model.digest] = found
+        if found.number == len(self.by_number):
+            self.by_number.append([])
+        self.by_number[found.number].append(found)
+
+    def _round_of(self, merge: Step) -> Round | None:
+        base = self.by_digest.get(merge.base) if merge.base is not None else None
+        inputs = [self.steps.get(digest) for digest in merge.inputs]
+        trained = [step for step in inputs if step is not None]
+        turns = {_turn(step) for step in trained}
+        weights = merge.commit.recipe.parameters.get("weights")
+        if base is None or len(trained) != len(inputs) or len(turns) != len(inputs):
+            return None
+        if not isinstance(weights, Sequence) or list(weights) != [step.weight for step in trained]:
+            return None
+        if any(self.is_taken(turn, base) for turn in turns if turn[1] != merge.base):
+            return None
+        sites = sum(turn[1] == merge.base for turn in turns)
+        return Round(base.number + 1, merge, sites, min(sites, base.fewest), base)
+
+    def is_taken(self, turn: tuple[str, Digest], head: Round) -> bool:
+        """Tell whether a chain has taken in what a site trained from a base; not so if that base is no round."""
+        if turn[1] not in self.by_digest:
+            return True
+        takers = self.takers.get(turn)
+        if not takers:
+            return False
+        lowest = min(taker.number for taker in takers)
+        at: Round | None = head
+        while at is not None and at.number >= lowest:
+            if at in takers:
+                return True
+            at = at.before
+        return False
+
+
+def _turn(step: Step) -> tuple[str, Digest]:
+    """Return a training step's site and base: of one such pair, only one step counts."""
+    return (step.site, step.base or step.digest)
+
+
+def _rounds(view: View) -> _Rounds:
+    return view.steps.fold("rounds", _Rounds, _Rounds.take)
+
+
+def chosen_round(view: View, least_sites: int) -> Round:
+    """Return the valid merge of the highest round that is usable here and stands on enough sites in each round."""
+    for rounds in reversed(_rounds(view).by_number[1:]):
+        usable = [
+            r for r in rounds if r.fewest >= least_sites and view.usable(r.model) and view.steps.is_input(r.model)
+        ]
+        if usable:
+            return min(usable, key=lambda found: (-found.sites, found.model.digest))
+    return _rounds(view).by_digest[view.start.digest]
+
+
+def late_steps(view: View, current: Round) -> list[Step]:
+    """Return the usable training steps that earlier rounds left out and that no later one has taken in, in causal order.
+
+    Of what a site trained from one base, only the first counts.
+    """
+    rounds = _rounds(view)
+    late: dict[tuple[str, Digest], Step] = {}
+    for step in sorted(_left_out(rounds, current), key=lambda step: step.order):
+        turn = _turn(step)
+        if turn in late or step.base == current.model.digest or step.site not in view.sites:
+            continue
+        if view.usable(step) and view.steps.is_input(step) and not rounds.is_taken(turn, current):
+            late[turn] = step
+    return list(late.values())
+
+
+def _left_out(rounds: _Rounds, current: Round) -> Iterator[Step]:
+    """Yield what no merge has taken in, and what only merges beside the chosen chain have."""
+    yield from rounds.untaken.values()
+    chain: set[Digest] = set()
+    at: Round | None = current
+    while at is not None:
+        chain.add(at.model.digest)
+        at = at.before
+    for digest, found in rounds.by_digest.items():
+        if digest not in chain:
+            yield from (rounds.steps[taken] for taken in found.model.inputs)
