@@ -2,6 +2,7 @@
 
 from imagiq.federation.ballots import DoubleVote, ballot_for, double_votes, early_votes, preferred
 from imagiq.federation.line import Line, line_of
+from imagiq.federation.restart import Continue, Head, OpenFeed, ReadOnly, Start, at_start
 from imagiq.federation.standing import Standing, State
 from imagiq.federation.steps import Step, StudyHistory
 from imagiq.federation.study import Named, Study, check_permitted, parse_study, study_recipe
@@ -10,14 +11,19 @@ from imagiq.federation.votes import Recovery, Vote, check_successor, recover_rec
 
 __all__ = [
     "Action",
+    "Continue",
     "DoubleVote",
     "Evaluate",
     "Finished",
+    "Head",
     "Line",
     "Merge",
     "Named",
+    "OpenFeed",
+    "ReadOnly",
     "Recovery",
     "Standing",
+    "Start",
     "State",
     "Step",
     "Strategy",
@@ -28,6 +34,7 @@ __all__ = [
     "Vote",
     "Wait",
     "Work",
+    "at_start",
     "ballot_for",
     "check_permitted",
     "check_successor",
