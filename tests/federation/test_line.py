@@ -221,7 +221,7 @@ class TestTwoSuccessorsInForce:
         commit = world.feeds["A"].recover(self.one, [0, 1])
         signatures = commit.recipe.parameters["signatures"]
         assert isinstance(signatures, dict)
-        wrong = {key: "00" * 64 for key in signatures}
+        wrong = dict.fromkeys(signatures, "00" * 64)
         del world.commits[commit.digest]
         feed = world.feeds["C"]
         feed.commit(Recipe("recover", 1, {"charter": self.one.digest, "signatures": wrong}))

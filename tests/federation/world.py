@@ -56,7 +56,9 @@ def successor(
     old = {m.name: m for m in before.members}
     new_keys = keys or {}
     members = tuple(old[n] if n in old and n not in new_keys else member(n, new_keys.get(n, "")) for n in names)
-    voters = tuple(sorted(({*before.voters} | ({*add} if len(before.voters) == len(before.members) else set())) & {*names}))
+    voters = tuple(
+        sorted(({*before.voters} | ({*add} if len(before.voters) == len(before.members) else set())) & {*names})
+    )
     new = [c if isinstance(c, Cut) else Cut(c.feed, c.number, c.digest) for c in cuts]
     changed: dict[str, Any] = {
         "version": before.version + 1,
@@ -90,9 +92,7 @@ class Feed:
     def commit(self, recipe: Recipe, *, under: Charter | None = None, **fields: Any) -> Commit:
         federation = self.world.founding.digest
         first = self.last is None
-        certificate = certify(
-            self.site_key, federation=federation, feed=self.key.public, number=self.number, ends=None
-        )
+        certificate = certify(self.site_key, federation=federation, feed=self.key.public, number=self.number, ends=None)
         draft = Draft(
             federation=federation,
             charter=(under or self.world.founding).digest,
