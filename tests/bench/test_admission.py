@@ -205,3 +205,14 @@ def test_what_came_before_a_source_failed_is_kept(town: Town) -> None:
     with pytest.raises(ConnectionError):
         town.benches["a"].admit(failing(), "b")  # type: ignore[arg-type]
     assert study.digest in town.reopen("a").history
+
+
+def test_records_of_commits_that_no_longer_wait_are_left_out(town: Town) -> None:
+    study = town.study("b")
+    steps = [town.train("b", study.digest, float(n), study.digest, n) for n in range(1, 300)]
+    bench = town.benches["a"]
+    bench.admit([step.commit.raw for step in reversed(steps)], "b")
+    bench.admit([study.commit.raw], "b")
+    assert steps[-1].digest in bench.history
+    assert not [record for record in bench.store.journal.read() if record["kind"] == "waiting"]
+    assert steps[-1].digest in town.reopen("a").history

@@ -126,6 +126,7 @@ class Bench:
         self._fresh_verdicts: list[tuple[Digest, Verdict]] = []
         self._unjudged: dict[Digest, set[Digest]] = {}
         self._unwritten: list[Entry] = []
+        self._waiting_records = 0
 
     def _recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
         self.models.recall(records)
@@ -139,14 +140,20 @@ class Bench:
                 self.verdicts[commit] = Verdict(record.get("verdict"))
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
-        others = [record for record in records if record.get("kind") != "waiting"]
         for record in records:
             if record.get("kind") == "waiting":
                 raw = base64.b64decode(str(record.get("commit")))
                 self._admit_one(raw, str(record.get("source")), remember=False)
+                self._waiting_records += 1
         self._write_admitted()
-        if len(records) - len(others) > len(self.waiting) + STALE_RECORDS:
+        self._compact_journal()
+
+    def _compact_journal(self) -> None:
+        """Leave the records of commits out that no longer wait, once they are many."""
+        if self._waiting_records > 2 * len(self.waiting) + STALE_RECORDS:
+            others = [record for record in self.store.journal.read() if record.get("kind") != "waiting"]
             self.store.journal.rewrite([*others, *(_waiting_record(c, s) for c, s in self.waiting.commits())])
+            self._waiting_records = len(self.waiting)
 
     def _put_in_order(self, commits: Sequence[Commit]) -> None:
         """Put stored commits in their places; each was admitted before, so only their order is to be found."""
@@ -207,6 +214,7 @@ class Bench:
                 outcomes.append(self._admit_one(raw, source, remember=True))  # noqa: PERF401 - kept if raws fails
         finally:
             self._write_admitted()
+        self._compact_journal()
         return tuple(outcomes)
 
     def _admit_one(self, raw: bytes, source: str, *, remember: bool) -> Outcome:
@@ -223,6 +231,7 @@ class Bench:
             kept = self.waiting.enter(commit, missing, source)
             if kept and remember and not already:
                 self.store.journal.append([_waiting_record(commit, source)], durable=False)
+                self._waiting_records += 1
             return Waiting(commit, missing, kept)
         entry = self._take(commit)
         self._admit_waiting(commit.digest, *self._newly_enacted())
@@ -255,7 +264,7 @@ class Bench:
 
     def _newly_enacted(self) -> tuple[Digest, ...]:
         """Return the charters that are in force and that somebody waits for."""
-        return tuple(sorted(self.standing.line.enacted & self.waiting.missing))
+        return tuple(name for name in sorted(self.standing.line.enacted) if self.waiting.waiting_for(name))
 
     def _admit_waiting(self, *arrived: Digest) -> None:
         """Admit whatever waited for what has arrived, and what waited for that."""
