@@ -91,7 +91,7 @@ def test_a_double_vote_is_two_charters_in_one_ballot_by_one_voter() -> None:
     feed = election.world.feeds["A"]
     feed.vote(election.x)
     feed.vote(election.x)
-    assert election.standing.double_votes == (), "the same vote twice breaks nothing"
+    assert not election.standing.double_votes, "the same vote twice breaks nothing"
     feed.vote(election.y)
     (proof,) = election.standing.double_votes
     assert proof.voter == "A"

@@ -49,6 +49,7 @@ def successor(
     remove: Iterable[str] = (),
     keys: Mapping[str, str] | None = None,
     cuts: Iterable[Commit | Cut] = (),
+    cuts_again: bool = True,
     **fields: Any,
 ) -> Charter:
     """Return the version that follows; ``keys``: whose key each name has from now on; ``cuts`` come to those before."""
@@ -66,7 +67,7 @@ def successor(
         "federation": before.founding,
         "members": members,
         "voters": voters,
-        "cuts": tuple(sorted({cut.feed: cut for cut in (*before.cuts, *new)}.values())),
+        "cuts": tuple(sorted({cut.feed: cut for cut in (*(before.cuts if cuts_again else ()), *new)}.values())),
     }
     plain = {"title": before.title, "recovery": before.recovery, "rules": before.rules}
     return Charter(**(plain | changed | fields))
@@ -205,8 +206,8 @@ class Reader:
         return self
 
     def learn_all(self, world: World) -> Reader:
-        """Learn everything, charters last."""
-        return self.learn(*world.commits.values(), *world.charters.values())
+        """Learn everything that is new, charters first."""
+        return self.learn(*world.charters.values(), *world.commits.values())
 
     def _index(self, entry: Entry) -> None:
         study = parse_study(entry.commit)
@@ -237,4 +238,6 @@ def read(world: World) -> Reader:
 
 def admissible(known: Reader, commit: Commit) -> bool:
     """Tell whether everything that a commit names is there: what admission would ask."""
-    return not known.history.missing(commit) and (commit.study is None or commit.study in known.history)
+    if known.history.missing(commit) or not known.standing.in_force(commit.charter):
+        return False
+    return commit.study is None or commit.study in known.history
