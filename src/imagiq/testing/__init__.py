@@ -1,0 +1,1 @@
+"""What plugin authors test with: contract suites, and worlds that fail on request."""
