@@ -94,7 +94,7 @@ class Standing:
             return frozenset()
         self._charters[charter.digest] = charter
         counted = [self._count(entry) for entry in self._waiting.pop(charter.digest, [])]
-        return self._follow_line() if any(counted) else frozenset()
+        return self._changed_since(self._follow_line() if any(counted) else {})
 
     def note(self, entry: Entry) -> frozenset[Digest]:
         """Take a commit into account that was just added to the history.
@@ -108,10 +108,11 @@ class Standing:
             self._children.setdefault(parent.commit, []).append(entry)
         in_doubt = self._learn_evidence(entry)
         self._states[entry.digest] = self._judge(entry)
-        changed = self._judge_again(in_doubt)
+        told = self._judge_again(in_doubt)
         if entry.commit.recipe.name in NEVER_VOID and self._count(entry):
-            changed |= self._follow_line()
-        return changed - {entry.digest}
+            told = self._follow_line() | told
+        told.pop(entry.digest, None)
+        return self._changed_since(told)
 
     def state(self, digest: Digest) -> State:
         """Return the state of a known commit."""
@@ -134,12 +135,18 @@ class Standing:
             return True
         return False
 
-    def _follow_line(self) -> frozenset[Digest]:
+    def _changed_since(self, told: Mapping[Digest, State]) -> frozenset[Digest]:
+        changed = frozenset(digest for digest, state in told.items() if self._states[digest] is not state)
+        self.epoch += bool(changed)
+        return changed
+
+    def _follow_line(self) -> dict[Digest, State]:
+        """Find the ruling charter; where it is another one, judge all and return as :meth:`_judge_again` does."""
         before = self.ruling
         self.line = line_of(self._founding, self._charters, self._votes.values(), self._recoveries.values())
         ruling = self.ruling
         if ruling is None or (before is not None and before.digest == ruling.digest):
-            return frozenset()
+            return {}
         self._cut_chains, self._feeds_cut_at = {}, {}
         for cut in ruling.cuts:
             self._feeds_cut_at.setdefault(cut.commit, []).append(cut.feed)
@@ -173,26 +180,24 @@ class Standing:
             yield from map(self._history.__getitem__, there)
             number += 1
 
-    def _judge_again(self, entries: Iterable[Entry]) -> frozenset[Digest]:
-        """Judge commits again, and what stands on them where that matters; return those that have changed."""
+    def _judge_again(self, entries: Iterable[Entry]) -> dict[Digest, State]:
+        """Judge commits again, and what stands on them where that matters; return what the changed ones were before."""
         to_judge = {entry.digest: entry for entry in entries if entry.digest in self._states}
         waiting = [entry.order for entry in to_judge.values()]
         heapq.heapify(waiting)
-        changed = set()
+        told: dict[Digest, State] = {}
         while waiting:
             digest = heapq.heappop(waiting)[1]
             before, now = self._states[digest], self._judge(to_judge[digest])
             if now is before:
                 continue
-            self._states[digest] = now
-            changed.add(digest)
+            self._states[digest], told[digest] = now, before
             if (now is State.SOUND) != (before is State.SOUND):
                 for child in self._children.get(digest, ()):
                     if child.digest not in to_judge:
                         to_judge[child.digest] = child
                         heapq.heappush(waiting, child.order)
-        self.epoch += bool(changed)
-        return frozenset(changed)
+        return told
 
     def _judge(self, entry: Entry) -> State:
         if entry.commit.recipe.name not in NEVER_VOID and self._is_void(entry):
