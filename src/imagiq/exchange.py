@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from imagiq.bench import Bench
@@ -20,6 +21,10 @@ from imagiq.objects import Digest
 __all__ = ["Ask", "BenchPeer", "Peer", "asks", "pull"]
 
 CHARTER_LIMIT = 2**20
+BATCH = 256
+IDLE_BATCHES = 16
+HEADS_LIMIT = 65_536
+"""So many heads of one peer are looked at; a federation has at most some thousand feeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,8 @@ def asks(history: History, theirs: Mapping[str, tuple[Digest, ...]], missing: It
         theirs: The peer's heads.
         missing: Commits that others which wait here name.
     """
-    wishes = [
-        Ask(head, frozenset(history.heads.get(feed, ())))
-        for feed, heads in sorted(theirs.items())
-        for head in heads
-        if head not in history
-    ]
+    unknown = ((feed, head) for feed, heads in sorted(theirs.items()) for head in heads if head not in history)
+    wishes = [Ask(head, frozenset(history.heads.get(feed, ()))) for feed, head in islice(unknown, HEADS_LIMIT)]
     everything = frozenset(head for heads in history.heads.values() for head in heads)
     return wishes + [Ask(digest, everything) for digest in sorted(set(missing))]
 
@@ -130,7 +131,7 @@ def pull(bench: Bench, peer: Peer) -> int:
     while wishes:
         known, waiting = len(bench.history), len(bench.waiting)
         for ask in wishes:
-            bench.admit(peer.commits(ask), peer.name)
+            _take(bench, peer, ask)
         for digest in sorted(bench.waiting.missing):
             raw = peer.fetch(digest, CHARTER_LIMIT)
             if raw is not None:
@@ -139,6 +140,17 @@ def pull(bench: Bench, peer: Peer) -> int:
             break
         wishes = asks(bench.history, {}, bench.waiting.missing)
     return len(bench.history) - before
+
+
+def _take(bench: Bench, peer: Peer, ask: Ask) -> None:
+    """Admit what a peer answers, a batch at a time, until it ends or has brought nothing new for long."""
+    answer = iter(peer.commits(ask))
+    idle = 0
+    while idle < IDLE_BATCHES:
+        known = len(bench.history) + len(bench.waiting)
+        if not bench.admit(islice(answer, BATCH), peer.name):
+            return
+        idle = 0 if len(bench.history) + len(bench.waiting) != known else idle + 1
 
 
 def _admit_charter(bench: Bench, raw: bytes) -> None:
