@@ -1,23 +1,35 @@
 """The simulation: many real sites, a virtual clock, faults, on one machine."""
 
+from imagiq.simulation.files import read_scenario
 from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
+from imagiq.simulation.outcome import POOLED, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
 from imagiq.simulation.world import Happening, World
 
 __all__ = [
+    "POOLED",
     "Crash",
     "Event",
     "Happening",
+    "Hospital",
     "Journal",
+    "Measures",
     "Mishap",
     "Network",
+    "Outcome",
     "Partition",
     "Scenario",
     "SimulatedSite",
     "SimulatedStudy",
     "SiteCases",
+    "SiteResult",
+    "Way",
     "World",
     "read_journal",
+    "read_scenario",
+    "replay",
+    "simulate",
 ]

@@ -64,6 +64,13 @@ class Lines:
         """Return the sites that a site tells its news."""
         return self._neighbours[name]
 
+    def linked(self, name: str) -> list[str]:
+        """Return the sites that a site tells its news, or hears news from."""
+        return [other for other in sorted(self._neighbours) if self._are_linked(name, other)]
+
+    def _are_linked(self, one: str, other: str) -> bool:
+        return other in self._neighbours[one] or one in self._neighbours[other]
+
     def delay_s(self) -> float:
         """Return how long a visit takes to come about this time."""
         jitter_s = self._network.jitter_s

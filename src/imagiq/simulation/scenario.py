@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -199,13 +200,11 @@ def _check(
     from_zero: Iterable[str] = (),
     parts: Iterable[str] = (),
 ) -> None:
-    """Check the ranges of numbers: above 0, at least 0, or from 0 to below 1."""
-    wanted = {name: ("above 0", lambda x: x > 0) for name in positive}
-    wanted |= {name: ("0 or more", lambda x: x >= 0) for name in from_zero}
-    wanted |= {name: ("a probability from 0 to below 1", lambda x: 0 <= x < 1) for name in parts}
-    for each in fields(values):
-        if each.name in wanted:
-            number = getattr(values, each.name)
-            what, fits = wanted[each.name]
-            if not (isinstance(number, int | float) and math.isfinite(number) and fits(number)):
-                raise Misuse("scenario-number", f"'{each.name}' is {number}.", f"It must be {what}.")
+    """Check the ranges of numbers: above 0, at least 0, or from 0 to below 1; NaN and infinity are in none."""
+    fits: dict[str, tuple[str, float, float]] = dict.fromkeys(positive, ("above 0", sys.float_info.min, math.inf))
+    fits |= dict.fromkeys(from_zero, ("0 or more", 0.0, math.inf))
+    fits |= dict.fromkeys(parts, ("a probability from 0 to below 1", 0.0, 1.0))
+    for name, (what, least, end) in fits.items():
+        number = getattr(values, name)
+        if not least <= number < end:
+            raise Misuse("scenario-number", f"'{name}' is {number}.", f"It must be {what}.")

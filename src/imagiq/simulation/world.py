@@ -10,23 +10,21 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from imagiq.bench import Author, Bench, Checks
+from imagiq.bench import Bench
 from imagiq.clock import VirtualClock
 from imagiq.errors import Misuse, Unreachable
-from imagiq.exchange import BenchPeer
-from imagiq.federation import Named, Strategy, Study, Train, Work, study_recipe
+from imagiq.federation import Named, Strategy, Study, Train, Work
 from imagiq.history import Entry
-from imagiq.keys import FeedKey
 from imagiq.learning import Learner
-from imagiq.merging import blobs_of
 from imagiq.objects import Digest
-from imagiq.simulation.founding import SiteCases, charter_of, feed_key, key_seed, schema_for, site_key
+from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.journal import Event
+from imagiq.simulation.machines import Machine, Machines
 from imagiq.simulation.network import FaultyPeer, Lines, Mishap, Traffic
 from imagiq.simulation.scenario import Crash, Partition, Scenario, SimulatedSite
-from imagiq.site import Local, MemoryMark, Planned, Site
+from imagiq.site import Planned, Site
 from imagiq.store import MemoryStore, Store
 
 __all__ = ["Happening", "World"]
@@ -57,21 +55,6 @@ class Happening:
     took_s: float = 0.0
 
 
-@dataclass(slots=True)
-class _Machine:
-    """A site's machine: what outlives its crashes, and the process that does not."""
-
-    spec: SimulatedSite
-    store: Store
-    mark: MemoryMark
-    site: Site | None = None
-    peer: BenchPeer | None = None
-    doing: Planned | None = None
-    starts: int = 0
-    visits_due: set[str] = field(default_factory=set)
-    looks_due_s: set[float] = field(default_factory=set)
-
-
 class World:
     """A running simulation.
 
@@ -81,7 +64,18 @@ class World:
         learner_of: Makes the learner that the task names.
         strategies: Strategies by name and version.
         store_of: Makes the store of each site; in memory unless told otherwise.
+
+    Attributes:
+        clock: The virtual clock.
+        journal: What happened so far.
+        traffic: What passed between sites.
+        busy_s: How long each site computed for each study, in virtual seconds.
+        commits: How many commits each site made in each study.
+        ended_s: When each study's last commit so far was made.
+        stopped: Why the simulation was stopped before all was done; empty: it was not.
         watch: Called with whatever happens.
+        founding: The federation's charter.
+        studies: The studies, by their titles.
     """
 
     def __init__(
@@ -92,7 +86,6 @@ class World:
         learner_of: Callable[[Named], Learner],
         strategies: Mapping[tuple[str, int], Strategy],
         store_of: Callable[[str], Store] = lambda _: MemoryStore(),
-        watch: Callable[[Happening], None] = lambda _: None,
     ) -> None:
         self.scenario = scenario
         self.clock = VirtualClock()
@@ -102,96 +95,24 @@ class World:
         self.commits: Counter[tuple[str, Digest]] = Counter()
         self.ended_s: dict[Digest, float] = {}
         self.stopped = ""
-        self._cases = cases
-        self._learner_of = learner_of
-        self._strategies = strategies
-        self._watch = watch
-        self._checks = Checks()
+        self.watch: Callable[[Happening], None] = lambda _: None
         self._lines = Lines(scenario)
         self._queue: list[tuple[float, int, Event, int]] = []
         self._queued = 0
         self._quiet_since_s = 0.0
-        self._machines = {s.name: _Machine(s, store_of(s.name), MemoryMark()) for s in scenario.sites}
-        self._told = {name: self._lines.neighbours(name) for name in self._machines}
-        self._linked = {n: {m for m in self._told if m in self._told[n] or n in self._told[m]} for n in self._told}
-        self.founding = charter_of(scenario)
-        self._found()
-        self.studies = self._open_studies()
-
-    # ------------------------------------------------------------------------------------------ the beginning
-
-    def _found(self) -> None:
-        votes = []
-        for name in self._machines:
-            vote = self._boot(name).vote(self.founding)
-            votes += [] if vote is None else [vote.commit.raw]
-        for machine in self._machines.values():
-            _running(machine).bench.admit(votes, "founding")
-
-    def _open_studies(self) -> dict[str, Study]:
-        opener = _running(self._machines[self.scenario.sites[0].name])
-        task = self.scenario.task
-        initial = self._learner_of(task).initial(self.scenario.seed)
-        schema = schema_for(initial, opener.name, self._cases[opener.name])
-        first = opener.bench.models.keep(schema, blobs_of(schema, initial.weights))
-        studies: dict[str, Study] = {}
-        for wanted in self.scenario.studies:
-            recipe = study_recipe(
-                title=wanted.title,
-                strategy=wanted.strategy,
-                task=task,
-                steps=wanted.steps,
-                updates=wanted.updates,
-                sites=wanted.sites or tuple(self._machines),
-                seed=self.scenario.seed,
-            )
-            entry = opener.open_study(recipe, first)
-            if entry.digest not in opener.bench.studies:
-                raise Misuse(
-                    "scenario-charter",
-                    f"The charter's rules do not permit the study '{wanted.title}'.",
-                    "Add its strategy and task to the rules, or leave it out.",
-                )
-            studies[wanted.title] = opener.bench.studies[entry.digest].study
-        return studies
-
-    def _boot(self, name: str) -> Site:
-        """Start the process of a site: everything that it knows comes from its store."""
-        machine, scenario, cases = self._machines[name], self.scenario, self._cases[name]
-        seed = machine.store.secret_read("feed")
-        feed = feed_key(scenario, name, 1) if seed is None else FeedKey(seed)
-        author = Author(site_key(scenario, name), feed)
-        if seed is None:
-            machine.store.secret_write("feed", feed.seed)
-            machine.store.secret_write("site", author.site.seed)
-        bench = Bench(
-            machine.store,
-            self.founding,
+        self._machines = Machines(
+            scenario,
+            cases,
             clock=self.clock,
-            author=author,
-            checks=self._checks,
-            on_entries=lambda entries: self._note(name, author.site.public, entries),
+            learner_of=learner_of,
+            strategies=strategies,
+            store_of=store_of,
+            on_entries=self._note,
         )
-        local = Local(
-            training=cases.training,
-            held_back=cases.held_back,
-            data=f"simulated {scenario.seed} {name}",
-            learner_of=self._learner_of,
-            strategies=self._strategies,
-            accepts=lambda _: True,
-            audit_draw=lambda merge: int.from_bytes(key_seed(scenario.seed, f"audit {name} {merge}")[:6]) % 1000,
-        )
-        machine.site = Site(
-            name,
-            bench,
-            local,
-            clock=self.clock,
-            mark=machine.mark,
-            new_feed_key=lambda number: feed_key(scenario, name, number),
-        )
-        machine.peer = BenchPeer(name, bench)
-        machine.starts += 1
-        return machine.site
+        self.founding = self._machines.founding
+        self._keys = {name: key for key, name in self.founding.names_by_site_key.items()}
+        self._machines.found()
+        self.studies = self._machines.open_studies()
 
     # ---------------------------------------------------------------------------------------------- the events
 
@@ -252,22 +173,20 @@ class World:
         if changed and machine.site is not None:
             self._look(machine, machine.site)
 
-    def _fault(self, machine: _Machine, event: Event) -> None:
+    def _fault(self, machine: Machine, event: Event) -> None:
         self._quiet_since_s = event.at_s
         if event.what == "crash":
-            machine.site, machine.peer, machine.doing, machine.starts = None, None, None, machine.starts + 1
-            machine.visits_due.clear()
-            machine.looks_due_s.clear()
+            machine.crash()
         elif event.what == "start" and machine.site is None:
-            self._boot(event.site)
+            self._machines.boot(event.site)
         if event.what != "crash":
-            for other in sorted(self._linked[event.site]):
+            for other in self._lines.linked(event.site):
                 self._visit_later(event.site, other, self._lines.delay_s())
                 self._visit_later(other, event.site, self._lines.delay_s())
         if event.what != "heal":
-            self._watch(Happening(at_s=event.at_s, site=event.site, what=event.what))
+            self.watch(Happening(at_s=event.at_s, site=event.site, what=event.what))
 
-    def _look(self, machine: _Machine, site: Site) -> None:
+    def _look(self, machine: Machine, site: Site) -> None:
         """Let a site do what it decides, fetch what it wants, or look again when it says."""
         name, now_s = machine.spec.name, self.clock.now_s()
         if machine.doing is None:
@@ -278,7 +197,7 @@ class World:
                 took_s = self._duration_s(machine.spec, planned.study, planned.work)
                 self._at(now_s + took_s, Event(at_s=0.0, what="finish", site=name), starts=machine.starts)
                 study = planned.study.digest
-                self._watch(Happening(at_s=now_s, site=name, what="began", study=study, work=planned.work))
+                self.watch(Happening(at_s=now_s, site=name, what="began", study=study, work=planned.work))
             elif planned.until_s is not None and planned.until_s not in machine.looks_due_s:
                 machine.looks_due_s = {at_s for at_s in machine.looks_due_s if at_s > now_s} | {planned.until_s}
                 self._at(planned.until_s, Event(at_s=0.0, what="look", site=name), starts=machine.starts)
@@ -290,7 +209,7 @@ class World:
         author = self.founding.names_by_site_key[site.bench.history[wanted].site]
         if self._machines[author].site is not None:
             return author
-        return next((other for other in sorted(self._linked[site.name]) if self._holds(other, wanted)), site.name)
+        return next((other for other in self._lines.linked(site.name) if self._holds(other, wanted)), site.name)
 
     def _holds(self, name: str, commit: Digest) -> bool:
         site = self._machines[name].site
@@ -300,23 +219,23 @@ class World:
         at_speed_1_s = study.updates * self.scenario.update_s if isinstance(work, Train) else self.scenario.merge_s
         return at_speed_1_s / spec.speed
 
-    def _finish(self, machine: _Machine, planned: Planned) -> None:
-        site, name = _running(machine), machine.spec.name
+    def _finish(self, machine: Machine, planned: Planned) -> None:
+        site, name = machine.running, machine.spec.name
         before = len(site.bench.history)
         took_s = self._duration_s(machine.spec, planned.study, planned.work)
         entry = site.finish(planned)
         machine.doing = None
         self.busy_s[name, planned.study.digest] += took_s
         told = Happening(at_s=self.clock.now_s(), site=name, what="failed", study=planned.study.digest, took_s=took_s)
-        self._watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
+        self.watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
         if len(site.bench.history) > before:
             self._announce(name)
 
-    def _note(self, name: str, site_key: str, entries: Sequence[Entry]) -> None:
+    def _note(self, name: str, entries: Sequence[Entry]) -> None:
         """Note to which study the own commits of a site belong, and what they hold."""
         for entry in entries:
             study = entry.digest if entry.commit.recipe.name == "study" else entry.commit.study
-            if entry.site != site_key or study is None:
+            if entry.site != self._keys[name] or study is None:
                 continue
             self.commits[name, study] += 1
             self._quiet_since_s = self.ended_s[study] = self.clock.now_s()
@@ -330,7 +249,7 @@ class World:
 
     def _announce(self, name: str) -> None:
         """Let the neighbours of a site that has news visit it, each after the network's delay."""
-        for other in self._told[name]:
+        for other in self._lines.neighbours(name):
             self._visit_later(other, name, self._lines.delay_s())
 
     def _visit_later(self, visitor: str, host: str, delay_s: float) -> None:
@@ -340,7 +259,7 @@ class World:
             event = Event(at_s=0.0, what="visit", site=visitor, peer=host, mishap=self._lines.mishap())
             self._at(self.clock.now_s() + delay_s, event)
 
-    def _visit(self, machine: _Machine, event: Event) -> tuple[Event, bool]:
+    def _visit(self, machine: Machine, event: Event) -> tuple[Event, bool]:
         """Let a site visit another; return what happened, and whether it brought anything."""
         host = self._machines[event.peer]
         machine.visits_due.discard(event.peer)
@@ -375,7 +294,7 @@ class World:
         Raises:
             Unreachable: it has crashed.
         """
-        return _running(self._machines[name])
+        return self._machines[name].running
 
     def bench(self, name: str) -> Bench:
         """Return the bench of a site that is running."""
@@ -383,11 +302,5 @@ class World:
 
     def close(self) -> None:
         """Let go of all stores."""
-        for machine in self._machines.values():
-            machine.store.close()
-
-
-def _running(machine: _Machine) -> Site:
-    if machine.site is None:
-        raise Unreachable("site-down", f"Site '{machine.spec.name}' has crashed.", "Wait until it starts again.")
-    return machine.site
+        for name in self._machines:
+            self._machines[name].store.close()

@@ -1,0 +1,148 @@
+"""A scenario in a TOML file; ``docs/simulate.md`` says what it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from imagiq.errors import Misuse
+from imagiq.federation import Named
+from imagiq.objects import JSON, decimal
+from imagiq.simulation.founding import SiteCases
+from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
+from imagiq.simulation.sources import CasesOfSites, cases_of, read_cases
+from imagiq.simulation.toml import Table, read_toml, suggestion
+
+__all__ = ["read_scenario"]
+
+
+def read_scenario(
+    path: Path, *, strategies: Collection[tuple[str, int]], cases: CasesOfSites | None = None
+) -> tuple[Scenario, dict[str, SiteCases]]:
+    """Read a scenario and the cases of its sites.
+
+    Args:
+        path: The file.
+        strategies: Name and version of each strategy that there is.
+        cases: The cases of the sites, instead of what ``[data]`` says.
+
+    Raises:
+        Misuse: a key is unknown or missing, or a value is of the wrong kind or out of its range.
+        NotFound: a file is not there.
+        Unsupported: no installed package offers the source of the cases.
+        ContractBroken: the source's file does not hold what it should.
+    """
+    file = read_toml(path)
+    data = file.table("data", needed=cases is None)
+    found = read_cases(data) if cases is None else cases_of(cases)
+    named = [_site(table, found) for table in file.tables("site")]
+    refined = {site.cases or site.name for site in named}
+    sites = (*named, *(SimulatedSite(name=name) for name in found if name not in refined))
+    task, budget = file.table("task", needed=True), file.table("budget")
+    steps, updates = budget.whole("steps", None), budget.whole("updates", None)
+    budget.end()
+    studies = [_study(table, steps, updates, strategies) for table in file.tables("study")]
+    task_of = Named(task.text("learner"), task.needed_whole("version", 1), _parameters(task))
+    network = _network(file.table("network"))
+    faults = tuple(_fault(table) for table in file.tables("fault"))
+    rules = _rules(file.table("charter"))
+    with file.explaining():
+        scenario = Scenario(
+            title=file.text("title", path.stem),
+            seed=file.needed_whole("seed", 1),
+            sites=sites,
+            studies=tuple(studies),
+            task=task_of,
+            update_s=file.number("update_s", 0.1),
+            merge_s=file.number("merge_s", 0.1),
+            network=network,
+            faults=faults,
+            rules=rules,
+            until_s=file.number("until_s", 1e9),
+            idle_s=file.number("idle_s", 86_400.0),
+        )
+    file.end()
+    return scenario, {site.name: found[site.cases or site.name] for site in sites}
+
+
+def _site(table: Table, found: Mapping[str, SiteCases]) -> SimulatedSite:
+    name = table.text("name")
+    cases, title, speed = table.text("cases", name), table.text("title", ""), table.number("speed", 1.0)
+    table.end()
+    if cases not in found:
+        raise Misuse("scenario-site", f"{table.where}: the data has no site '{cases}'.", suggestion(cases, list(found)))
+    with table.explaining():
+        return SimulatedSite(name=name, title=title, cases=cases, speed=speed)
+
+
+def _study(
+    table: Table, steps: int | None, updates: int | None, strategies: Collection[tuple[str, int]]
+) -> SimulatedStudy:
+    name, version = table.text("strategy"), table.needed_whole("version", 1)
+    if (name, version) not in strategies:
+        advice = suggestion(name, [known for known, _ in strategies])
+        what = f"{table.where}: there is no strategy '{name}'" + ("" if version == 1 else f" of version {version}")
+        raise Misuse("strategy-unknown", f"{what}.", advice)
+    with table.explaining():
+        study = SimulatedStudy(
+            title=table.text("title", name),
+            strategy=Named(name, version, _parameters(table.table("parameters"))),
+            steps=table.needed_whole("steps", steps),
+            updates=table.needed_whole("updates", updates),
+            sites=table.texts("sites"),
+        )
+    table.end()
+    return study
+
+
+def _network(table: Table) -> Network:
+    usual = Network()
+    values = {
+        key: table.number(key, getattr(usual, key))
+        for key in ("delay_s", "jitter_s", "loss", "cut", "repeat", "retry_s")
+    }
+    neighbours = table.whole("neighbours", None)
+    table.end()
+    with table.explaining():
+        return Network(**values, neighbours=neighbours)
+
+
+def _fault(table: Table) -> Crash | Partition:
+    kind = table.text("kind")
+    at_s, for_s = table.number("at_s", 0.0), table.number("for_s", 1.0)
+    fault: Crash | Partition
+    with table.explaining():
+        if kind == "crash":
+            fault = Crash(site=table.text("site"), at_s=at_s, for_s=for_s)
+        elif kind == "partition":
+            fault = Partition(sites=frozenset(table.texts("sites")), at_s=at_s, for_s=for_s)
+        else:
+            raise table.wrong("kind", f"is '{kind}'", suggestion(kind, ["crash", "partition"]))
+    table.end()
+    return fault
+
+
+def _rules(table: Table) -> Mapping[str, JSON]:
+    rules: dict[str, JSON] = {"audit_per_mille": table.needed_whole("audit_per_mille", 100)}
+    for key in ("strategies", "tasks"):
+        if names := table.texts(key):
+            rules[key] = list(names)
+    table.end()
+    return rules
+
+
+def _parameters(table: Table) -> dict[str, JSON]:
+    """Return what is left of a table as it stands in a signed study: numbers with a point are decimal strings there."""
+    return {key: _signed(table, key, value) for key, value in table.rest().items()}
+
+
+def _signed(table: Table, key: str, value: object) -> JSON:
+    if isinstance(value, float):
+        return decimal(value)
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, list):
+        return [_signed(table, key, item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _signed(table, key, item) for name, item in value.items()}
+    raise table.wrong(key, "is a date or time", "Write it as text.")

@@ -1,0 +1,87 @@
+"""Sentences about the numbers of a simulation: what can be told apart, and what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from imagiq.scoring import Interval
+from imagiq.simulation.outcome import Hospital, Outcome, Way
+
+__all__ = ["with_findings"]
+
+WIDE = 0.3
+"""Shares of positive cases that lie further apart than this make accuracy a measure of the share."""
+
+
+def with_findings(outcome: Outcome, *, updates: int) -> Outcome:
+    """Return an outcome with its findings.
+
+    Args:
+        outcome: An outcome without any.
+        updates: How many optimiser updates the pooled line took.
+    """
+    found = [sentence for measure in ("auc", "accuracy") if (sentence := _told_apart(outcome, measure))]
+    found += _shares(outcome.hospitals)
+    found += _few(outcome.hospitals)
+    if any(way.mean.accuracy is not None for way in outcome.ways):
+        found.append("Intervals (95 %) are over patients, for this one seed; another seed moves the numbers as well.")
+    if outcome.pooled is not None:
+        found.append(
+            f"Pooled is one model trained on the cases of all sites together, with {updates} updates, as many as all "
+            "sites together make in a study; only a simulation can draw that line."
+        )
+    return replace(outcome, findings=tuple(found))
+
+
+def _told_apart(outcome: Outcome, measure: str) -> str:
+    compared = [(way.title, gain) for way in outcome.ways if (gain := _gain(way, measure)) is not None]
+    if not compared:
+        return ""
+    better = [f"{title} (+{gain.point:.3f})" for title, gain in compared if gain.low > 0]
+    worse = [f"{title} ({gain.point:.3f})" for title, gain in compared if gain.high < 0]
+    alike = [title for title, gain in compared if gain.low <= 0 <= gain.high]
+    parts = []
+    for names, said in (
+        (better, "better than each alone"),
+        (worse, "worse than each alone"),
+        (alike, "not to be told apart from each alone"),
+    ):
+        if names:
+            parts.append(f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {said}")
+    mean = (
+        f"mean of {_listed([h.title for h in outcome.hospitals if h.auc_tells])}" if measure == "auc" else "mean of all"
+    )
+    return f"By {'AUC' if measure == 'auc' else 'accuracy'} ({mean}), {'; '.join(parts)}."
+
+
+def _gain(way: Way, measure: str) -> Interval | None:
+    if way.gain is None or way.strategy == "local":
+        return None
+    return way.gain.auc if measure == "auc" else way.gain.accuracy
+
+
+def _shares(hospitals: Sequence[Hospital]) -> Iterator[str]:
+    shares = {h.title: h.positive / h.held_back for h in hospitals if h.held_back}
+    if shares and max(shares.values()) - min(shares.values()) > WIDE:
+        low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+        yield (
+            f"From {shares[low]:.0%} ({low}) to {shares[high]:.0%} ({high}) of the held-back cases are positive: "
+            "accuracy at one threshold mostly shows whether a model leans the way its site's cases do, which a model "
+            "trained alone does by itself; AUC shows whether it tells cases apart."
+        )
+
+
+def _few(hospitals: Sequence[Hospital]) -> Iterator[str]:
+    for hospital in hospitals:
+        if hospital.held_back and not hospital.auc_tells:
+            negative = hospital.held_back - hospital.positive
+            few, number = min((negative, 0), (hospital.positive, 1))[::-1]
+            yield (
+                f"{hospital.title} holds back {number} {'case' if number == 1 else 'cases'} of class {few}: its AUC tells "
+                "nothing and is left out of means."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"

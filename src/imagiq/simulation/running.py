@@ -1,0 +1,233 @@
+"""Run a simulation, or play one back: what ``imagiq.simulate``, ``imagiq simulate`` and ``imagiq demo`` call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagiq.errors import ContractBroken, Misuse, Refused
+from imagiq.federation import Named, Strategy
+from imagiq.learning import Learner, find
+from imagiq.simulation.assembling import histories_of, outcome_of
+from imagiq.simulation.files import read_scenario
+from imagiq.simulation.founding import SiteCases, schema_for
+from imagiq.simulation.journal import Journal, read_journal
+from imagiq.simulation.outcome import Outcome
+from imagiq.simulation.repository import SitesFolder
+from imagiq.simulation.scenario import Scenario, SimulatedStudy
+from imagiq.simulation.sources import CasesOfSites, cases_of
+from imagiq.simulation.toml import explaining, suggestion
+from imagiq.simulation.world import Happening, World
+from imagiq.store import MemoryStore
+from imagiq.strategies import BUILT_IN
+
+__all__ = ["Learners", "Progress", "Strategies", "replay", "simulate"]
+
+Strategies = Mapping[tuple[str, int], Strategy]
+"""Own strategies, by name and version."""
+
+Learners = Mapping[str, "Learner | Callable[..., Learner]"]
+"""Own learners by name: one that is ready, or a callable that takes the task's parameters as keywords."""
+
+Progress = Callable[[World], Callable[[Happening], None]]
+"""Given the world before it runs, returns what is called with each :class:`~imagiq.simulation.Happening`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """Everything that a world is made of."""
+
+    scenario: Scenario
+    cases: Mapping[str, SiteCases]
+    strategies: Strategies
+    learner_of: Callable[[Named], Learner]
+
+
+def simulate(
+    scenario: Scenario | str | Path,
+    *,
+    strategies: Strategies | None = None,
+    learners: Learners | None = None,
+    cases: CasesOfSites | None = None,
+    folder: str | Path | None = None,
+    fresh: bool = False,
+    only: Sequence[str] | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run a simulation.
+
+    Args:
+        scenario: A scenario, or the TOML file that describes it.
+        strategies: Own strategies, by name and version, beside those of imagiq.
+        learners: Own learners by name, beside those that are installed.
+        cases: The cases of each site, instead of those that the file names; needed with a scenario.
+        folder: Where to leave each site's repository, as ``folder/<site>/.imagiq``, and ``folder/journal.jsonl``.
+        fresh: Replace what an earlier simulation left in the folder.
+        only: Titles or strategies: run these studies; a strategy that no study has gets one of its own.
+        seed: Instead of the scenario's.
+        progress: Watches what happens.
+
+    Raises:
+        ImagiqError: the file, the cases or a parameter is not as it must be; the message says what to do.
+    """
+    setting = _setting(scenario, strategies, learners, cases, only, seed)
+    place = None if folder is None else SitesFolder(Path(folder))
+    if place is not None:
+        place.make(fresh=fresh)
+        _journal_of(setting.scenario, None).write(place.journal)
+    world = _world(setting, place, progress)
+    try:
+        world.run()
+        if place is not None:
+            _journal_of(setting.scenario, world).write(place.journal)
+        return outcome_of(world, setting.cases, setting.learner_of)
+    finally:
+        world.close()
+
+
+def replay(
+    journal: str | Path,
+    scenario: Scenario | str | Path,
+    *,
+    strategies: Strategies | None = None,
+    learners: Learners | None = None,
+    cases: CasesOfSites | None = None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Play a simulation back from its journal, and check that the same bytes come out.
+
+    Args:
+        journal: The ``journal.jsonl`` that it left.
+        scenario: As for :func:`simulate`; the seed and the studies are the journal's.
+        strategies: As for :func:`simulate`.
+        learners: As for :func:`simulate`.
+        cases: As for :func:`simulate`.
+        progress: As for :func:`simulate`.
+
+    Raises:
+        ContractBroken: other bytes come out: the scenario, the cases or the software are not the same.
+        ImagiqError: as for :func:`simulate`.
+    """
+    written = read_journal(Path(journal))
+    setting = _setting(scenario, strategies, learners, cases, written.studies, written.seed)
+    world = _world(setting, None, progress)
+    world.replay(written.events)
+    found = histories_of(world)
+    differing = sorted(name for name in {*found, *written.histories} if found.get(name) != written.histories.get(name))
+    if differing or not written.histories:
+        where = f"at {', '.join(differing)}" if differing else "since the journal was never finished"
+        raise ContractBroken(
+            "replay-differs",
+            f"Other bytes came out than when the journal was written, {where}.",
+            "Replay it with the same file, cases, learner and version of imagiq.",
+        )
+    return outcome_of(world, setting.cases, setting.learner_of)
+
+
+def _setting(
+    scenario: Scenario | str | Path,
+    strategies: Strategies | None,
+    learners: Learners | None,
+    cases: CasesOfSites | None,
+    only: Sequence[str] | None,
+    seed: int | None,
+) -> _Setting:
+    known = {**BUILT_IN, **(strategies or {})}
+    where = ""
+    if not isinstance(scenario, Scenario):
+        where = f"{Path(scenario).name}, [task]"
+        scenario, found = read_scenario(Path(scenario), strategies=known, cases=cases)
+    elif cases is None:
+        raise Misuse("scenario-cases", "A scenario was given without cases.", "Say cases=..., one set for each site.")
+    else:
+        given = cases_of(cases)
+        found = {site.name: _cases_at(given, site.cases or site.name) for site in scenario.sites}
+    if only is not None:
+        scenario = replace(scenario, studies=_chosen(scenario, only, known))
+    if seed is not None:
+        scenario = replace(scenario, seed=seed)
+    setting = _Setting(scenario=scenario, cases=found, strategies=known, learner_of=_learners(learners or {}))
+    with explaining(where):
+        _check_schemas(setting)
+    return setting
+
+
+def _cases_at(found: Mapping[str, SiteCases], name: str) -> SiteCases:
+    if name not in found:
+        raise Misuse("scenario-site", f"There are no cases for a site '{name}'.", suggestion(name, list(found)))
+    return found[name]
+
+
+def _chosen(scenario: Scenario, only: Sequence[str], known: Strategies) -> tuple[SimulatedStudy, ...]:
+    """Return the studies that have one of these titles or strategies; a new study for each other strategy."""
+    chosen: dict[str, SimulatedStudy] = {}
+    for name in only:
+        found = [study for study in scenario.studies if name == study.title]
+        found = found or [study for study in scenario.studies if name == study.strategy.name]
+        if not found and name in {strategy for strategy, _ in known}:
+            version = max(version for strategy, version in known if strategy == name)
+            usual = scenario.studies[0]
+            found = [replace(usual, title=name, strategy=Named(name, version))]
+        if not found:
+            names = [*(study.title for study in scenario.studies), *(strategy for strategy, _ in known)]
+            raise Misuse("strategy-unknown", f"There is no study or strategy '{name}'.", suggestion(name, names))
+        chosen |= {study.title: study for study in found}
+    return tuple(chosen.values())
+
+
+def _learners(own: Learners) -> Callable[[Named], Learner]:
+    made: dict[str, Learner] = {}
+
+    def learner_of(task: Named) -> Learner:
+        if task.name not in made:
+            given = own.get(task.name)
+            if given is None:
+                made[task.name] = find(task.name, task.parameters)
+            elif callable(given):
+                made[task.name] = given(**task.parameters)
+            else:
+                made[task.name] = given
+        return made[task.name]
+
+    return learner_of
+
+
+def _check_schemas(setting: _Setting) -> None:
+    """Check that the cases of all sites ask for one schema: models of different schemas cannot be averaged."""
+    scenario = setting.scenario
+    initial = setting.learner_of(scenario.task).initial(scenario.seed)
+    first = scenario.sites[0].name
+    schema = schema_for(initial, first, setting.cases[first])
+    for site in scenario.sites[1:]:
+        other = schema_for(initial, site.name, setting.cases[site.name])
+        if other.digest != schema.digest:
+            one, two = next((a, b) for a, b in zip(schema.channels, other.channels, strict=False) if a != b)
+            raise Refused(
+                "cases-columns",
+                f"The columns of '{site.name}' differ from those of '{first}': '{two}' stands where '{one}' should.",
+                "Give all sites the same columns in the same order.",
+            )
+
+
+def _world(setting: _Setting, place: SitesFolder | None, progress: Progress | None) -> World:
+    world = World(
+        setting.scenario,
+        setting.cases,
+        learner_of=setting.learner_of,
+        strategies=setting.strategies,
+        store_of=(lambda _: MemoryStore()) if place is None else place.store,
+    )
+    if progress is not None:
+        world.watch = progress(world)
+    return world
+
+
+def _journal_of(scenario: Scenario, world: World | None) -> Journal:
+    return Journal(
+        seed=scenario.seed,
+        studies=tuple(study.title for study in scenario.studies),
+        events=() if world is None else world.journal,
+        histories={} if world is None else histories_of(world),
+    )

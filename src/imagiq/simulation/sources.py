@@ -1,0 +1,148 @@
+"""Where the cases of simulated sites come from: sources that installed packages offer, found by name.
+
+A package offers sources in its entry points, group ``imagiq.cases``: name -> a callable that takes the source's
+parameters as keywords and returns the tables of all sites; see :class:`SiteTable`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Protocol, TypeAlias, cast
+
+from imagiq.errors import Misuse, Unsupported
+from imagiq.learning import Cases
+from imagiq.simulation.founding import SiteCases
+from imagiq.simulation.toml import Table, suggestion
+
+__all__ = ["CasesOfSites", "SiteTable", "cases_of", "read_cases"]
+
+GROUP = "imagiq.cases"
+
+
+class SiteTable(Protocol):
+    """One site's cases, as a source returns them.
+
+    Contract: the same parameters give the same cases. What cannot be read raises an
+    :class:`~imagiq.errors.ImagiqError` whose message names no value of a case.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the source calls the site."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What each feature of a case is, in order."""
+
+    @property
+    def train(self) -> Cases:
+        """The training cases."""
+
+    @property
+    def test(self) -> Cases:
+        """The cases that are never trained on."""
+
+    @property
+    def dropped(self) -> int:
+        """How many cases were left out because of a gap."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may make results at this site worthless."""
+
+
+CasesOfSites: TypeAlias = "Mapping[str, SiteCases] | Iterable[SiteTable]"
+"""The cases of all sites: by the site's name, or as a source returns them."""
+
+
+def cases_of(given: CasesOfSites) -> dict[str, SiteCases]:
+    """Return the cases of all sites by name."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    return {
+        table.name: SiteCases(
+            training=table.train,
+            held_back=table.test,
+            columns=tuple(table.columns),
+            dropped=table.dropped,
+            warnings=tuple(table.warnings),
+        )
+        for table in given
+    }
+
+
+def read_cases(table: Table) -> dict[str, SiteCases]:
+    """Read the cases of all sites as a file's ``[data]`` says: ``kind`` names the source, the rest are its parameters.
+
+    Raises:
+        Unsupported: no installed package offers the source.
+        Misuse: a parameter is missing, unknown or of the wrong kind.
+        NotFound: a file is not there.
+        ContractBroken: a file does not hold what it should.
+    """
+    kind = table.text("kind")
+    offered = {point.name: point for point in entry_points(group=GROUP)}
+    if kind not in offered:
+        raise Unsupported(
+            "cases-unknown",
+            f"{table.where}: no installed package offers cases of kind '{kind}'.",
+            suggestion(kind, list(offered)),
+        )
+    make = _load(offered[kind], table)
+    values = _checked(make, kind, table)
+    with table.explaining():
+        return cases_of(make(**values))
+
+
+def _load(point: EntryPoint, table: Table) -> Callable[..., Iterable[SiteTable]]:
+    try:
+        return cast("Callable[..., Iterable[SiteTable]]", point.load())
+    except (ImportError, AttributeError) as error:
+        raise Unsupported(
+            "cases-not-loadable",
+            f"{table.where}: cases of kind '{point.name}' ({point.value}) cannot be loaded: {error}.",
+            "Install what they need, or reinstall their package.",
+        ) from error
+
+
+def _checked(make: Callable[..., object], kind: str, table: Table) -> dict[str, object]:
+    """Return the source's parameters, paths relative to the file."""
+    known = inspect.signature(make).parameters
+    values = table.rest()
+    for key in values:
+        if key not in known:
+            raise Misuse(
+                "file-key", f"{table.where}: cases of kind '{kind}' have no '{key}'.", suggestion(key, ["kind", *known])
+            )
+    for key, parameter in known.items():
+        if key in values:
+            values[key] = _as_wanted(table, key, values[key], str(parameter.annotation))
+        elif parameter.default is inspect.Parameter.empty:
+            raise Misuse(
+                "file-missing-key", f"{table.where}: '{key}' is missing.", f"Cases of kind '{kind}' need it: add it."
+            )
+    return values
+
+
+def _as_wanted(table: Table, key: str, value: object, annotation: str) -> object:
+    """Return a value of the kind that a parameter's annotation asks for; what it does not tell is left as it is."""
+    wanted = annotation.removesuffix(" | None")
+    if "Path" in wanted and isinstance(value, str):
+        return table.path.parent / Path(value)
+    kinds: dict[str, tuple[type | tuple[type, ...], str]] = {
+        "str": (str, "text"),
+        "Path": (str, "text"),
+        "int": (int, "a whole number"),
+        "float": ((int, float), "a number"),
+        "bool": (bool, "true or false"),
+        "Sequence[str]": (list, "a list of texts"),
+    }
+    if wanted in kinds:
+        kind, said = kinds[wanted]
+        fits = isinstance(value, kind) and (wanted == "bool" or not isinstance(value, bool))
+        if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+            raise table.wrong(key, f"is not {said}", f"Write it as {said}.")
+    return value
