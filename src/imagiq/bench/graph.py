@@ -1,0 +1,160 @@
+r"""A history drawn in lanes, as ``git log --graph`` draws it: pure, a few characters per commit.
+
+::
+
+    *    a merge of two models
+    |\
+    | *  one of them
+    * |  the other
+    |/
+    *    what both were trained from
+
+A lane leads from a commit down to one of its parents; there is never more than one to each. Where lanes lead to a
+commit's parents already, they are marked in its row: ``+-|-*`` has among its parents where the first lane leads to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["GraphRow", "Node", "draw"]
+
+CUT = "~"
+"""Stands at the right edge when there are more lanes than fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A commit to be drawn. ``parents``: the commits that lanes lead to, each at most once; ``owner``: its colour."""
+
+    name: str
+    parents: tuple[str, ...]
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRow:
+    """One row of the drawing.
+
+    Attributes:
+        cells: Characters, each with the owner of the commit that its lane comes from ("" for spaces).
+        node: The commit that stands in this row; "" for a row between commits.
+    """
+
+    cells: tuple[tuple[str, str], ...]
+    node: str = ""
+
+    @property
+    def text(self) -> str:
+        """The row without colours."""
+        return "".join(character for character, _ in self.cells)
+
+
+@dataclass(slots=True)
+class _Lane:
+    to: str
+    owner: str
+
+
+def draw(nodes: Iterable[Node], *, width: int = 80) -> Iterator[GraphRow]:
+    """Yield the rows of a drawing.
+
+    Args:
+        nodes: The commits, each before its parents; each once.
+        width: The most characters of a row, at least 2.
+    """
+    lanes: list[_Lane] = []
+    for node in nodes:
+        place = next((place for place, lane in enumerate(lanes) if lane.to == node.name), len(lanes))
+        if place == len(lanes):
+            lanes.append(_Lane(node.name, node.owner))
+        parents = list(dict.fromkeys(node.parents))
+        met = [at for at, lane in enumerate(lanes) if lane.to in parents]
+        fresh = [parent for parent in parents if all(lane.to != parent for lane in lanes)]
+        if len(met) == 1 and not fresh:
+            yield _commit_row(lanes, place, [], node, width)
+            rows = _join(lanes, place, met[0], node.owner)
+        else:
+            yield _commit_row(lanes, place, met, node, width)
+            rows = _lead_on(lanes, place, fresh, node.owner)
+        yield from (_cut(row, width) for row in rows)
+
+
+def _lead_on(lanes: list[_Lane], place: int, fresh: Sequence[str], owner: str) -> Iterator[list[tuple[str, str]]]:
+    """Lead a commit's lane on to the parents that no lane leads to yet; end it if there are none."""
+    if not fresh:
+        if place < len(lanes) - 1:
+            row = _shift_row(lanes, place, by="/")
+            row[2 * place] = (" ", "")
+            yield row
+        del lanes[place]
+        return
+    lanes[place] = _Lane(fresh[0], owner)
+    for parent in reversed(fresh[1:]):
+        lanes.insert(place + 1, _Lane(parent, owner))
+        yield _shift_row(lanes, place, by="\\")
+
+
+def _join(lanes: list[_Lane], place: int, other: int, owner: str) -> Iterator[list[tuple[str, str]]]:
+    """Lead a commit's lane into the one that leads to its only parent; the left of the two goes on."""
+    lanes[place] = _Lane(lanes[other].to, owner)
+    left, right = sorted((place, other))
+    if right == left + 1:
+        yield _shift_row(lanes, left, by="/")
+        del lanes[right]
+        return
+    yield _bridge_row(lanes, left, right)
+    bridged = lanes.pop(right)
+    row = _straight(lanes)
+    row[2 * left + 1] = ("/", bridged.owner)
+    yield row
+
+
+def _straight(lanes: Sequence[_Lane]) -> list[tuple[str, str]]:
+    return [cell for lane in lanes for cell in (("|", lane.owner), (" ", ""))]
+
+
+def _shift_row(lanes: Sequence[_Lane], place: int, *, by: str) -> list[tuple[str, str]]:
+    r"""Lanes right of ``place`` come from the right ("/", the first of them joins it) or go there ("\\", it opens the first)."""
+    row = _straight(lanes[: place + 1])
+    for lane in lanes[place + 1 :]:
+        row[-1] = (by, lane.owner)
+        row += [(" ", ""), (" ", "")]
+    return row
+
+
+def _bridge_row(lanes: Sequence[_Lane], left: int, right: int) -> list[tuple[str, str]]:
+    """The lane at ``right`` passes under those between it and ``left``; those beyond it move up by one."""
+    row = _straight(lanes[:right])
+    owner = lanes[right].owner
+    for at in range(2 * left + 3, 2 * right - 1, 2):
+        row[at] = ("_", owner)
+    for lane in lanes[right:]:
+        row[-1] = ("/", lane.owner)
+        row += [(" ", ""), (" ", "")]
+    return row
+
+
+def _commit_row(lanes: Sequence[_Lane], place: int, met: Sequence[int], node: Node, width: int) -> GraphRow:
+    """The row of a commit; ``met``: the lanes that it has a part in beside its own."""
+    row = _straight(lanes)
+    for at in range(2 * min([place, *met]), 2 * max([place, *met])):
+        if row[at][0] == " ":
+            row[at] = ("-", node.owner)
+    for at in met:
+        row[2 * at] = ("+", lanes[at].owner)
+    row[2 * place] = ("*", node.owner)
+    cut = _cut(row, width)
+    if 2 * place < len(cut.cells) and cut.cells[2 * place][0] == "*":
+        return GraphRow(cut.cells, node.name)
+    return GraphRow((*cut.cells[:-1], ("*", node.owner)), node.name)
+
+
+def _cut(row: Sequence[tuple[str, str]], width: int) -> GraphRow:
+    cells = list(row)
+    while cells and cells[-1][0] == " ":
+        cells.pop()
+    if len(cells) > width:
+        cells = [*cells[: max(width - 1, 0)], (CUT, "")]
+    return GraphRow(tuple(cells))
