@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+from benchmarks.budgets import command_line
 from benchmarks.table import Row
 from benchmarks.timing import alternately
 
@@ -15,10 +15,9 @@ IMPORT_MS, HELP_MS = 50, 300
 
 def measure(*, quick: bool) -> Sequence[Row]:
     """Measure fresh processes, in turns."""
-    commands = [_python("-c", "pass"), _python("-c", "import imagiq")]
-    has_cli = importlib.util.find_spec("imagiq.cli") is not None
-    if has_cli:
-        commands.append(_python("-c", "import sys; from imagiq.cli import main; sys.exit(main())", "--help"))
+    commands = [_running([sys.executable, "-c", code]) for code in ("pass", "import imagiq")]
+    if command_line.is_there():
+        commands.append(_running(command_line.command("--help")))
     bare, imported, *helped = (1000 * found for found in alternately(*commands, repeats=3 if quick else 15))
     return [
         _row("import imagiq", imported, bare, IMPORT_MS),
@@ -26,8 +25,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
     ]
 
 
-def _python(*arguments: str) -> Callable[[], object]:
-    command = [sys.executable, *arguments]
+def _running(command: Sequence[str]) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -40,5 +38,5 @@ def _row(what: str, measured: float | None, bare: float, over: float) -> Row:
         limit=bare,
         budget=f"line + {over} ms",
         most=bare + over,
-        note="" if measured is not None else "There is no command line yet.",
+        note="" if measured is not None else command_line.NOT_THERE,
     )
