@@ -104,8 +104,8 @@ def open_repository(path: Path, *, read_only: bool = True, clock: Clock | None =
     with _closed_if_it_fails(store), _explained(path):
         founding = founding_charter(store)
         if read_only:
-            return Bench(store, founding, clock=clock, read_only=True)
-        return _open_for_writing(store, founding, clock, _author(store))
+            return _with_its_charters(Bench(store, founding, clock=clock, read_only=True))
+        return _with_its_charters(_open_for_writing(store, founding, clock, _author(store)))
 
 
 def _open_for_writing(store: FolderStore, founding: Charter, clock: Clock, author: Author | None) -> Bench:
@@ -114,6 +114,26 @@ def _open_for_writing(store: FolderStore, founding: Charter, clock: Clock, autho
     catalogue.follow(bench)
     weakref.finalize(bench, catalogue.close)
     return bench
+
+
+def _with_its_charters(bench: Bench) -> Bench:
+    """Return the bench if every charter that a commit was made under is here: without it, no state of a commit is sure.
+
+    Raises:
+        Corrupt: one is gone.
+    """
+    gone = {entry.commit.charter for entry in bench.history} - bench.standing.charters.keys()
+    if gone:
+        raise _charter_gone("charter-missing", "A charter", min(gone))
+    return bench
+
+
+def _charter_gone(code: str, what: str, digest: Digest) -> Corrupt:
+    return Corrupt(
+        code,
+        f"{what} that this repository needs, {digest[:12]}, is damaged or gone.",
+        f"Copy `objects/{digest[:2]}/{digest[2:]}` from the repository of another site of the federation.",
+    )
 
 
 def _author(store: Store) -> Author | None:
@@ -142,11 +162,7 @@ def founding_charter(store: Store) -> Charter:
         )
     raw = store.read(federation) if store.has(federation) else b""
     if digest_of(raw) != federation:
-        raise Corrupt(
-            "founding-missing",
-            f"The founding charter {federation[:12]} is damaged or gone.",
-            f"Copy `objects/{federation[:2]}/{federation[2:]}` from the repository of another site of the federation.",
-        )
+        raise _charter_gone("founding-missing", "The founding charter", federation)
     return parse_charter(raw)
 
 
@@ -177,7 +193,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path, error: ImagiqError) -> ImagiqError:
-    if error.code in {"journal-damaged", "founding-missing", "repository-empty", "key-damaged"}:
+    if error.code in {"charter-missing", "founding-missing", "journal-damaged", "key-damaged", "repository-empty"}:
         return error
     return Corrupt(
         "repository-damaged",
