@@ -114,5 +114,5 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(  # each step takes a millisecond
-    max_examples=8 * settings().max_examples, report_multiple_bugs=False
+    max_examples=5 * settings().max_examples, report_multiple_bugs=False
 )

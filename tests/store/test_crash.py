@@ -205,6 +205,23 @@ def test_an_object_whose_folder_could_not_be_synced_is_durable_after_closing_and
         assert FolderStore.open(ROOT, files=files).has(digest_of(b"unlucky"))
 
 
+def test_records_behind_a_rewriting_that_was_not_synced_are_durable_with_it() -> None:
+    for seed in range(20):
+        files, store = filled()
+
+        def refuse(path: str) -> None:
+            raise OSError(errno.EIO, "refused", path)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(files, "sync_folder", refuse)
+            with pytest.raises(Unreachable):
+                store.journal.rewrite([{"n": 7}])
+        store.journal.append([{"n": 8}], durable=True)
+        files._choose = random.Random(seed).randrange
+        files.power_cut()
+        assert list(FolderStore.open(ROOT, files=files).journal.read()) == [{"n": 7}, {"n": 8}]
+
+
 def unsynced(files: SimulatedFiles, store: FolderStore, content: bytes) -> None:
     """Add an object on a disk that syncs no folder."""
 

@@ -133,6 +133,7 @@ class World:
         if durable:
             found = list(store.journal.read())
             self.lines = [line for line in self.lines if line.explains(found, crashed=False)]
+            assert self.lines, f"an acknowledged record is gone: {found}"
             self.lines = [Line(line.entries, len(line.entries)) for line in self.lines]
 
     def rewrite(self, records: Sequence[Record]) -> None:

@@ -132,8 +132,8 @@ class FolderStore:
 
     def _add(self, kind: str, contents: Iterable[Content]) -> tuple[Digest, ...]:
         self._require_writable()
-        held = self._holds_commit if kind == "commits" else self._holds_object
-        staging = Staging(self._files, self.root, self._next_name, held)
+        holds = self._holds_commit if kind == "commits" else self._holds_object
+        staging = Staging(self._files, self.root, self._next_name, holds)
         try:
             digests = tuple(side_by_side(self._pool, staging.take, contents, weigh=nbytes))
             targets = {digest: self._layout.object(kind, digest) for digest in staging.temporary}
@@ -145,7 +145,7 @@ class FolderStore:
 
     def has(self, digest: Digest) -> bool:
         """Tell whether an object other than a commit is here."""
-        return self._has("objects", digest)
+        return self._is_file(self._layout.object("objects", digest))
 
     def read(self, digest: Digest) -> bytes:
         """Return an object's bytes."""
@@ -176,7 +176,7 @@ class FolderStore:
 
     def has_commit(self, digest: Digest) -> bool:
         """Tell whether a commit is here."""
-        return self._has("commits", digest) and digest not in self._publisher.hidden
+        return self._is_file(self._layout.object("commits", digest)) and digest not in self._publisher.hidden
 
     def read_commit(self, digest: Digest) -> bytes:
         """Return a commit's bytes."""
@@ -264,20 +264,16 @@ class FolderStore:
         except FileNotFoundError:
             return False
 
-    def _has(self, kind: str, digest: Digest) -> bool:
-        with reading(self.root):
-            try:
-                self._files.size(self._layout.object(kind, digest))
-            except FileNotFoundError:
-                return False
+    def _is_file(self, path: str) -> bool:
+        with reading(self.root), suppress(FileNotFoundError):
+            self._files.size(path)
             return True
+        return False
 
     def _read_if_there(self, path: str) -> bytes | None:
-        with reading(self.root):
-            try:
-                return self._files.read(path)
-            except FileNotFoundError:
-                return None
+        with reading(self.root), suppress(FileNotFoundError):
+            return self._files.read(path)
+        return None
 
     def _replace(self, path: str, content: bytes) -> None:
         self._require_writable()
@@ -292,8 +288,7 @@ class FolderStore:
 
     def _fans(self, kind: str) -> list[str]:
         with suppress(FileNotFoundError):
-            names = self._files.list(self._layout.shelf(kind))
-            return [name for name in names if len(name) == 2 and _HEX.issuperset(name)]
+            return [n for n in self._files.list(self._layout.shelf(kind)) if len(n) == 2 and _HEX.issuperset(n)]
         return []
 
     def _digests(self, kind: str) -> Iterator[Digest]:
