@@ -31,6 +31,8 @@ class Step:
         kind: "start", "train" or "merge".
         progress: For each site of the study, in order, on how many of its training commits this model stands, itself
             included; counted along the longest line.
+        base: What it started from.
+        inputs: What it merged, sorted.
     """
 
     commit: Commit
@@ -38,6 +40,8 @@ class Step:
     site: str
     kind: str
     progress: tuple[int, ...]
+    base: Digest | None = None
+    inputs: tuple[Digest, ...] = ()
 
     @property
     def digest(self) -> Digest:
@@ -48,16 +52,6 @@ class Step:
     def order(self) -> tuple[int, Digest]:
         """Its place in causal order: height, ties by digest."""
         return (self.height, self.commit.digest)
-
-    @property
-    def base(self) -> Digest | None:
-        """What it started from."""
-        return self.commit.base
-
-    @property
-    def inputs(self) -> tuple[Digest, ...]:
-        """What it merged."""
-        return self.commit.parents_in("input")
 
     @property
     def weight(self) -> int:
@@ -114,7 +108,7 @@ class StudyHistory:
         kind = commit.recipe.name
         counts = [max(column) for column in zip(*(p.progress for p in parents if p is not None), strict=True)]
         counts[self._places[site]] += kind == "train"
-        step = Step(commit, entry.height, site, kind, tuple(counts))
+        step = Step(commit, entry.height, site, kind, tuple(counts), commit.base, commit.parents_in("input"))
         self._steps[step.digest] = step
         self.version += 1
         if is_input:

@@ -11,13 +11,17 @@ contests its own feed could throw away everybody's work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from imagiq.federation import Step, View
 from imagiq.objects import Digest
 
 __all__ = ["Round", "chosen_round", "late_steps"]
+
+_Turn: TypeAlias = tuple[str, Digest]
+"""A site, and the model that it trained from: of what it made of one turn, only one training commit counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,21 +49,22 @@ class _Rounds:
 
     by_digest: dict[Digest, Round] = field(default_factory=dict)
     by_number: list[list[Round]] = field(default_factory=list)
-    takers: dict[tuple[str, Digest], list[Round]] = field(default_factory=dict)
-    steps: dict[Digest, Step] = field(default_factory=dict)
+    takers: dict[_Turn, list[Round]] = field(default_factory=dict)
+    trained: dict[Digest, tuple[Step, _Turn]] = field(default_factory=dict)
     untaken: dict[Digest, Step] = field(default_factory=dict)
 
     def take(self, step: Step) -> None:
         """Take in a step after those that it stands on."""
         if step.kind == "train":
-            self.steps[step.digest] = self.untaken[step.digest] = step
+            self.trained[step.digest] = (step, _turn(step))
+            self.untaken[step.digest] = step
         elif step.kind == "start":
             self._add(Round(0, step, 0, 2**31, None))
         elif (found := self._round_of(step)) is not None:
             self._add(found)
             for digest in step.inputs:
                 self.untaken.pop(digest, None)
-                self.takers.setdefault(_turn(self.steps[digest]), []).append(found)
+                self.takers.setdefault(self.trained[digest][1], []).append(found)
 
     def _add(self, found: Round) -> None:
         self.by_digest[found.model.digest] = found
@@ -68,21 +73,23 @@ class _Rounds:
         self.by_number[found.number].append(found)
 
     def _round_of(self, merge: Step) -> Round | None:
-        base = self.by_digest.get(merge.base) if merge.base is not None else None
-        inputs = [self.steps.get(digest) for digest in merge.inputs]
-        trained = [step for step in inputs if step is not None]
-        turns = {_turn(step) for step in trained}
+        start = merge.base
+        base = self.by_digest.get(start) if start is not None else None
+        found = [self.trained.get(digest) for digest in merge.inputs]
+        trained = [one for one in found if one is not None]
+        if base is None or len(trained) != len(found):
+            return None
+        turns = {turn for _, turn in trained}
         weights = merge.commit.recipe.parameters.get("weights")
-        if base is None or len(trained) != len(inputs) or len(turns) != len(inputs):
+        if len(turns) != len(trained) or weights != [step.weight for step, _ in trained]:
             return None
-        if not isinstance(weights, Sequence) or list(weights) != [step.weight for step in trained]:
+        late = [turn for turn in turns if turn[1] != start]
+        if any(self.is_taken(turn, base) for turn in late):
             return None
-        if any(self.is_taken(turn, base) for turn in turns if turn[1] != merge.base):
-            return None
-        sites = sum(turn[1] == merge.base for turn in turns)
+        sites = len(turns) - len(late)
         return Round(base.number + 1, merge, sites, min(sites, base.fewest), base)
 
-    def is_taken(self, turn: tuple[str, Digest], head: Round) -> bool:
+    def is_taken(self, turn: _Turn, head: Round) -> bool:
         """Tell whether a chain has taken in what a site trained from a base; not so if that base is no round."""
         if turn[1] not in self.by_digest:
             return True
@@ -98,8 +105,7 @@ class _Rounds:
         return False
 
 
-def _turn(step: Step) -> tuple[str, Digest]:
-    """Return a training step's site and base: of one such pair, only one step counts."""
+def _turn(step: Step) -> _Turn:
     return (step.site, step.base or step.digest)
 
 
@@ -124,7 +130,7 @@ def late_steps(view: View, current: Round) -> list[Step]:
     Of what a site trained from one base, only the first counts.
     """
     rounds = _rounds(view)
-    late: dict[tuple[str, Digest], Step] = {}
+    late: dict[_Turn, Step] = {}
     for step in sorted(_left_out(rounds, current), key=lambda step: step.order):
         turn = _turn(step)
         if turn in late or step.base == current.model.digest or step.site not in view.sites:
@@ -144,4 +150,4 @@ def _left_out(rounds: _Rounds, current: Round) -> Iterator[Step]:
         at = at.before
     for digest, found in rounds.by_digest.items():
         if digest not in chain:
-            yield from (rounds.steps[taken] for taken in found.model.inputs)
+            yield from (rounds.trained[taken][0] for taken in found.model.inputs)
