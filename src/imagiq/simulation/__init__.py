@@ -5,6 +5,7 @@ from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
 from imagiq.simulation.outcome import POOLED, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
 from imagiq.simulation.world import Happening, World
@@ -26,6 +27,7 @@ __all__ = [
     "SimulatedStudy",
     "SiteCases",
     "SiteResult",
+    "SitesFolder",
     "Way",
     "World",
     "read_journal",

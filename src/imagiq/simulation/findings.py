@@ -76,9 +76,9 @@ def _few(hospitals: Sequence[Hospital]) -> Iterator[str]:
     for hospital in hospitals:
         if hospital.held_back and not hospital.auc_tells:
             negative = hospital.held_back - hospital.positive
-            few, number = min((negative, 0), (hospital.positive, 1))[::-1]
+            few = min((negative, "negative"), (hospital.positive, "positive"))
             yield (
-                f"{hospital.title} holds back {number} {'case' if number == 1 else 'cases'} of class {few}: its AUC tells "
+                f"{hospital.title} holds back {few[0]} {few[1]} {'case' if few[0] == 1 else 'cases'}: its AUC tells "
                 "nothing and is left out of means."
             )
 

@@ -47,14 +47,17 @@ class Journal:
     Attributes:
         seed: The scenario's seed.
         studies: Titles of the studies that ran.
+        scenario: Digest of the copy of the scenario's file that lies beside the journal; "": there is none.
         events: What happened.
-        histories: Digest of all commits that a site knew in the end, by the site's name.
+        histories: Digest of all commits that a site knew in the end, by the site's name; none: the simulation
+            did not come to its end.
     """
 
     seed: int
     studies: tuple[str, ...]
-    events: Sequence[Event]
-    histories: Mapping[str, Digest]
+    scenario: str = ""
+    events: Sequence[Event] = ()
+    histories: Mapping[str, Digest] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the journal into a file.
@@ -62,7 +65,8 @@ class Journal:
         Raises:
             Unreachable: the file cannot be written.
         """
-        lines: list[Mapping[str, object]] = [{"kind": KIND, "format": 0, "seed": self.seed, "studies": self.studies}]
+        first = {"kind": KIND, "format": 0, "seed": self.seed, "studies": self.studies, "scenario": self.scenario}
+        lines: list[Mapping[str, object]] = [first]
         lines += map(_to_json, self.events)
         lines.append({"histories": self.histories})
         try:
@@ -89,6 +93,7 @@ def read_journal(path: Path) -> Journal:
         return Journal(
             seed=int(first["seed"]),
             studies=tuple(map(str, first["studies"])),
+            scenario=str(first["scenario"]),
             events=[_from_json(event) for event in events],
             histories={str(name): Digest(str(digest)) for name, digest in last["histories"].items()},
         )

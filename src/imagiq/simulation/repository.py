@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from imagiq.errors import Conflict, Corrupt, ImagiqError, NotFound, Unreachable
-from imagiq.simulation.journal import read_journal
+from imagiq.objects import digest_of
+from imagiq.simulation.journal import Journal, read_journal
 from imagiq.store import Content, FolderStore, Lock, RealFiles
 
-__all__ = ["JOURNAL", "SitesFolder", "UnsyncedFiles"]
+__all__ = ["JOURNAL", "SCENARIO", "SitesFolder", "UnsyncedFiles"]
 
 JOURNAL: Final = "journal.jsonl"
+SCENARIO: Final = "federation.toml"
 REPOSITORY: Final = ".imagiq"
 
 
@@ -68,10 +71,14 @@ class SitesFolder:
 
     Args:
         path: The folder; the one above it must exist.
+        fresh: Replace what an earlier simulation left there.
+        copy: Leave a copy of the scenario's file there, too.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False, copy: bool = False) -> None:
         self.path = path
+        self._fresh = fresh
+        self._copy = copy
         self._files = UnsyncedFiles()
 
     @property
@@ -79,38 +86,51 @@ class SitesFolder:
         """Where the journal is written."""
         return self.path / JOURNAL
 
-    def make(self, *, fresh: bool = False) -> None:
-        """Make the folder; one that a simulation left is removed first if ``fresh``.
+    def make(self, journal: Journal, file: Path | None) -> Journal:
+        """Make the folder, and mark it as a simulation's by a journal in which nothing has happened yet.
+
+        Args:
+            journal: That journal.
+            file: The scenario's file, if it has one.
+
+        Returns:
+            The journal, as it was written.
 
         Raises:
             Conflict: there is something already.
             Unreachable: the disk does not allow it.
         """
         try:
+            copy = file.read_bytes() if self._copy and file is not None else b""
             if self._is_taken():
-                self._check_own(fresh=fresh)
+                self._check_own()
                 shutil.rmtree(self.path)
             self.path.mkdir(exist_ok=True)
+            if copy:
+                (self.path / SCENARIO).write_bytes(copy)
+                journal = replace(journal, scenario=digest_of(copy))
         except OSError as error:
             raise Unreachable(
                 "folder-write",
                 f"The folder {self.path} cannot be made: {error.strerror}.",
                 "Check its name and rights.",
             ) from error
+        journal.write(self.journal)
+        return journal
 
     def _is_taken(self) -> bool:
         return (self.path.is_dir() and any(self.path.iterdir())) or (self.path.exists() and not self.path.is_dir())
 
-    def _check_own(self, *, fresh: bool) -> None:
+    def _check_own(self) -> None:
         """Check that there is nothing but what a simulation left, and that it may be removed."""
         try:
-            read_journal(self.journal)
-            strange = [name for name in self.path.iterdir() if name.name != JOURNAL and _is_strange(name)]
+            copy = read_journal(self.journal).scenario
+            strange = [inner for inner in self.path.iterdir() if inner.name != JOURNAL and _is_strange(inner, copy)]
         except (Corrupt, NotFound, Unreachable) as error:
             raise self._not_own(error) from error
         if strange:
             raise self._not_own(None)
-        if not fresh:
+        if not self._fresh:
             raise Conflict(
                 "folder-exists",
                 f"A simulation has left its sites in {self.path} already.",
@@ -131,5 +151,8 @@ class SitesFolder:
         return FolderStore.create(self.path / site / REPOSITORY, files=self._files)
 
 
-def _is_strange(path: Path) -> bool:
+def _is_strange(path: Path, copy: str) -> bool:
+    """Tell whether this is neither a site's repository nor the unchanged copy of the scenario's file."""
+    if path.name == SCENARIO and path.is_file():
+        return digest_of(path.read_bytes()) != copy
     return not path.is_dir() or {inner.name for inner in path.iterdir()} != {REPOSITORY}

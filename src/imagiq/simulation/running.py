@@ -50,8 +50,7 @@ def simulate(
     strategies: Strategies | None = None,
     learners: Learners | None = None,
     cases: CasesOfSites | None = None,
-    folder: str | Path | None = None,
-    fresh: bool = False,
+    folder: str | Path | SitesFolder | None = None,
     only: Sequence[str] | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
@@ -64,7 +63,6 @@ def simulate(
         learners: Own learners by name, beside those that are installed.
         cases: The cases of each site, instead of those that the file names; needed with a scenario.
         folder: Where to leave each site's repository, as ``folder/<site>/.imagiq``, and ``folder/journal.jsonl``.
-        fresh: Replace what an earlier simulation left in the folder.
         only: Titles or strategies: run these studies; a strategy that no study has gets one of its own.
         seed: Instead of the scenario's.
         progress: Watches what happens.
@@ -73,15 +71,16 @@ def simulate(
         ImagiqError: the file, the cases or a parameter is not as it must be; the message says what to do.
     """
     setting = _setting(scenario, strategies, learners, cases, only, seed)
-    place = None if folder is None else SitesFolder(Path(folder))
+    place = SitesFolder(Path(folder)) if isinstance(folder, str | Path) else folder
+    titles = tuple(study.title for study in setting.scenario.studies)
+    journal = Journal(seed=setting.scenario.seed, studies=titles)
     if place is not None:
-        place.make(fresh=fresh)
-        _journal_of(setting.scenario, None).write(place.journal)
+        journal = place.make(journal, None if isinstance(scenario, Scenario) else Path(scenario))
     world = _world(setting, place, progress)
     try:
         world.run()
         if place is not None:
-            _journal_of(setting.scenario, world).write(place.journal)
+            replace(journal, events=world.journal, histories=histories_of(world)).write(place.journal)
         return outcome_of(world, setting.cases, setting.learner_of)
     finally:
         world.close()
@@ -222,12 +221,3 @@ def _world(setting: _Setting, place: SitesFolder | None, progress: Progress | No
     if progress is not None:
         world.watch = progress(world)
     return world
-
-
-def _journal_of(scenario: Scenario, world: World | None) -> Journal:
-    return Journal(
-        seed=scenario.seed,
-        studies=tuple(study.title for study in scenario.studies),
-        events=() if world is None else world.journal,
-        histories={} if world is None else histories_of(world),
-    )

@@ -1,0 +1,118 @@
+"""``imagiq demo``: four real hospitals build a model together, in five ways, in one history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from imagiq.bench.graph import Node, draw
+from imagiq.cli.simulate import console, show, watched
+from imagiq.federation import Step
+from imagiq.objects import Digest
+from imagiq.simulation import Happening, Outcome, SitesFolder, World, simulate
+from imagiq.simulation.repository import SCENARIO
+
+__all__ = ["command"]
+
+SHOWN_STEPS = 14
+GRAPH_WIDTH = 22
+STYLES = ("cyan", "yellow", "magenta", "green")
+"""One for each hospital in the graph."""
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), default=Path("heart-demo"), help="Where to leave the repositories."
+)
+@click.option("--fresh", is_flag=True, help="Replace what an earlier demo left there.")
+@click.option("--seed", type=click.IntRange(min=0), help="Draw everything anew from this number.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
+@click.option("--quiet", is_flag=True, help="Do not show what happens meanwhile.")
+def command(folder: Path, seed: int | None, *, fresh: bool, as_json: bool, quiet: bool) -> None:
+    """Watch four hospitals of 1988 build one model of heart disease, in five ways side by side.
+
+    Everything runs on this machine: four real sites with their own keys and stores, under a virtual clock. Their
+    repositories stay in the folder heart-demo, to look at with the other commands.
+    """
+    on = console()
+    if not as_json and not quiet:
+        on.print(
+            "Cleveland, Budapest, Zürich/Basel and Long Beach predict heart disease in five ways side by side: each "
+            "alone, in rounds with a server (fedavg), with one model that goes round (cyclic) or visits each hospital "
+            "once (incremental), and without anyone ever waiting (latest-of-each). No case leaves its hospital.\n"
+        )
+    worlds: list[World] = []
+    with as_file(files("imagiq.simulation") / "heart.toml") as file, watched(on, is_silent=as_json or quiet) as watch:
+
+        def progress(world: World) -> Callable[[Happening], None]:
+            worlds.append(world)
+            return (lambda _: None) if watch is None else watch(world)
+
+        outcome = simulate(file, folder=SitesFolder(folder, fresh=fresh, copy=True), seed=seed, progress=progress)
+    show(on, outcome, as_json=as_json)
+    if not as_json:
+        _show_graph(on, worlds[0], outcome)
+        _show_commands(on, folder, worlds[0], outcome)
+
+
+def _show_graph(on: Console, world: World, outcome: Outcome) -> None:
+    """Draw how one of the studies began."""
+    name = next(iter(world.names))
+    bench, titles = world.bench(name), {site.name: site.title for site in world.scenario.sites}
+    style = dict(zip(titles, STYLES, strict=False))
+    way = outcome.way("latest-of-each")
+    steps = list(bench.studies[Digest(str(way.study))])[:SHOWN_STEPS]
+    author = {str(step.digest): step.site or name for step in steps}
+    nodes = [
+        Node(step.digest, tuple(parent.commit for parent in step.commit.parents), author[step.digest])
+        for step in sorted(steps, key=lambda step: step.order, reverse=True)
+    ]
+    by_name = {str(step.digest): step for step in steps}
+    on.print(
+        Text.assemble(("\nHow latest-of-each began", "bold"), "  the newest commit on top; each stands on those below")
+    )
+    for row in draw(nodes, width=40):
+        line = Text()
+        for character, owner in row.cells:
+            line.append(character, style.get(owner, ""))
+        if row.node:
+            step = by_name[row.node]
+            line.pad_right(GRAPH_WIDTH - len(line))
+            line.append(f"{row.node[:8]} ", "dim")
+            line.append(titles[author[row.node]], style.get(author[row.node], ""))
+            line.append(f" {_said(step)}")
+        on.print(line)
+
+
+def _said(step: Step) -> str:
+    if step.kind == "start":
+        return "opens the study with an untrained model"
+    if step.kind == "merge":
+        return f"merges {len(step.inputs)} {'model' if len(step.inputs) == 1 else 'models'}"
+    return f"trains on {step.commit.cases} cases, loss {float(step.commit.metrics['loss']):.3f}"
+
+
+def _show_commands(on: Console, folder: Path, world: World, outcome: Outcome) -> None:
+    """Print what to try on the repositories that are left."""
+    site = next(iter(world.names))
+    way = outcome.way("fedavg")
+    model = str(way.sites[0].model)[:8]
+    alone = str(outcome.way("alone").sites[0].model)[:8]
+    at = f"imagiq -C {folder / site}"
+    commands = (
+        (f"{at} log --graph", "the whole history"),
+        (f"{at} show {model}", "what came of fedavg"),
+        (f"{at} diff {alone} {model}", "how alone and fedavg differ"),
+        (f"{at} verify", "recompute signatures and merges"),
+        (f"{at} checkout {model} --out model", "the model as safetensors"),
+        (f"imagiq simulate {folder / SCENARIO}", "change the file, and run it anew"),
+    )
+    on.print(Text("\nThe hospitals' repositories are left behind. Try:", "bold"))
+    width = max(len(command) for command, _ in commands)
+    for command_line, why in commands:
+        on.print(Text.assemble("  ", (f"{command_line:{width}}", "cyan"), (f"  {why}", "dim")), soft_wrap=True)
