@@ -1,0 +1,211 @@
+"""Runs a strategy at several sites to the end, without store, network or models: commits come in any order, sites act at any pace."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from imagiq.federation import (
+    Action,
+    Finished,
+    Merge,
+    Named,
+    Strategy,
+    Study,
+    StudyHistory,
+    Train,
+    View,
+    Wait,
+    Work,
+    identity,
+)
+from imagiq.history import History
+from imagiq.objects import JSON, Certificate, Commit, Digest, Parent, Recipe, digest_of
+from imagiq.strategies import BUILT_IN
+
+FEDERATION = digest_of(b"federation")
+LONG_S = 10_000.0
+
+
+def commit_of(
+    site: str, number: int, previous: Commit | None, recipe: Recipe, parents: Sequence[Parent] = (), **fields: object
+) -> Commit:
+    """Return an unsigned commit: what strategies look at, and nothing else."""
+    name = digest_of(f"{site} {number} {recipe.name} {parents} {sorted(fields.items(), key=str)}".encode())
+    feed = digest_of(f"feed {site}".encode())
+    certificate = Certificate(federation=FEDERATION, site=f"key of {site}", feed=feed, number=1, ends=None)
+    values = {"study": None, "action": None, "cases": None} | fields
+    return Commit(
+        raw=b"",
+        digest=name,
+        federation=FEDERATION,
+        charter=FEDERATION,
+        feed=feed,
+        number=number,
+        previous=None if previous is None else previous.digest,
+        parents=tuple(sorted(parents)),
+        recipe=recipe,
+        tree=name,
+        metrics={},
+        seen=(),
+        created="",
+        certificate=certificate if previous is None else None,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+@dataclass
+class Worker:
+    """One site: what it knows, what it has written, what it was told."""
+
+    name: str
+    study: Study
+    start: Commit
+    cases: int
+    history: History = field(default_factory=History)
+    seen_s: dict[Digest, float] = field(default_factory=dict)
+    done: set[Digest] = field(default_factory=set)
+    last: Commit | None = None
+
+    def __post_init__(self) -> None:
+        self.steps = StudyHistory(self.study, self.history.add(self.start))
+
+    def learn(self, commit: Commit, now_s: float) -> None:
+        entry = self.history.add(commit)
+        self.seen_s[commit.digest] = now_s
+        self.steps.add(entry, entry.site.removeprefix("key of "), is_input=True)
+
+    def can_learn(self, commit: Commit) -> bool:
+        return commit.digest not in self.history and not self.history.missing(commit)
+
+    def view(self, members: Collection[str], now_s: float) -> View:
+        return View(
+            study=self.study, steps=self.steps, members=frozenset(members), now_s=now_s, first_seen_s=self.seen_s
+        )
+
+    def do(self, work: Work, now_s: float) -> Commit:
+        """Succeed in an action; one that has succeeded must never be answered again."""
+        action = identity(self.study, work, self.name, "")
+        assert action not in self.done, f"{self.name} was told to {work} again"
+        self.done.add(action)
+        self.last = commit_of(
+            self.name,
+            1 if self.last is None else self.last.number + 1,
+            self.last,
+            work.recipe(self.study, self.name),
+            work.parents,
+            study=self.study.digest,
+            action=action,
+            cases=self.cases if isinstance(work, Train) else None,
+        )
+        self.learn(self.last, now_s)
+        return self.last
+
+
+class Execution:
+    """A study of sites A, B, C and so on, with 10, 20, 30 ... cases; ``silent`` sites never act."""
+
+    def __init__(
+        self,
+        strategy: str | Strategy,
+        *,
+        sites: int,
+        steps: int,
+        seed: int = 0,
+        silent: Collection[str] = (),
+        **parameters: JSON | None,
+    ) -> None:
+        self.random = Random(seed)
+        self.names = tuple("ABCDEFGH"[:sites])
+        given = {name: value for name, value in parameters.items() if value is not None}
+        named = Named(strategy if isinstance(strategy, str) else "mine", 1, given)
+        self.decide = BUILT_IN[named.name, 1] if isinstance(strategy, str) else strategy
+        self.start = commit_of("A's first feed", 1, None, Recipe("study", 1, {}))
+        self.study = Study(
+            digest=self.start.digest,
+            title="",
+            strategy=named,
+            task=Named("none"),
+            steps=steps,
+            updates=1,
+            seed=seed,
+            sites=self.names,
+        )
+        self.workers = {
+            name: Worker(name, self.study, self.start, 10 * (place + 1)) for place, name in enumerate(self.names)
+        }
+        self.members = set(self.names)
+        self.silent = set(silent)
+        self.commits: list[Commit] = []
+        self.works: list[tuple[str, Work]] = []
+        self.now_s = 0.0
+
+    def action(self, name: str) -> Action:
+        worker = self.workers[name]
+        action = self.decide(worker.view(self.members, self.now_s), name)
+        assert action == self.decide(worker.view(self.members, self.now_s), name), "equal view, equal action"
+        return action
+
+    def act(self, name: str) -> Action:
+        """Let a site do what its strategy says."""
+        action = self.action(name)
+        if not isinstance(action, Wait | Finished):
+            self.works.append((name, action))
+            self.commits.append(self.workers[name].do(action, self.now_s))
+        return action
+
+    def tell(self, name: str, commit: Commit | None = None) -> bool:
+        """Let a site learn one commit; tell whether there was one to learn."""
+        worker = self.workers[name]
+        news = [c for c in self.commits if worker.can_learn(c)] if commit is None else [commit]
+        if news:
+            worker.learn(self.random.choice(news), self.now_s)
+        return bool(news)
+
+    def tell_all(self) -> None:
+        """Let everybody learn everything."""
+        for name in self.names:
+            while self.tell(name):
+                pass
+
+    @property
+    def active(self) -> list[str]:
+        return [name for name in self.names if name in self.members and name not in self.silent]
+
+    def run(self, *, most: int = 2_000) -> Mapping[str, Action]:
+        """Run until nobody has anything left to do; return what each site is told in the end."""
+        pace = {name: self.random.choice((1, 1, 3, 9)) for name in self.active}
+        for _ in range(most):
+            name = self.random.choices(list(pace), weights=list(pace.values()))[0]
+            if self.random.random() < 0.5:
+                self.tell(name)
+            else:
+                self.act(name)
+            self.now_s += self.random.random()
+        return self.finish()
+
+    def finish(self, *, most: int = 2_000) -> Mapping[str, Action]:
+        """Deliver everything and let everybody act until nothing changes, time passing where somebody waits for it."""
+        for _ in range(most):
+            self.tell_all()
+            actions = {name: self.act(name) for name in self.random.sample(self.active, k=len(self.active))}
+            if all(isinstance(action, Wait | Finished) for action in actions.values()):
+                until = [a.until_s for a in actions.values() if isinstance(a, Wait) and a.until_s is not None]
+                if not until:
+                    return actions
+                self.now_s = max(self.now_s, min(until))
+        raise AssertionError("the study never ends")
+
+    def trainings(self, name: str) -> list[Commit]:
+        feed = self.workers[name].last
+        return [c for c in self.commits if feed is not None and c.feed == feed.feed and c.recipe.name == "train"]
+
+    def merges(self) -> list[tuple[str, Merge]]:
+        return [(name, work) for name, work in self.works if isinstance(work, Merge)]
+
+    def cases_of(self, digest: Digest) -> int | None:
+        return next(commit.cases for commit in self.commits if commit.digest == digest)
+
+    def kind_of(self, digest: Digest) -> str:
+        return next(commit.recipe.name for commit in self.commits if commit.digest == digest)
