@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 import rfc8785
 
@@ -22,6 +22,7 @@ JSON: TypeAlias = "str | int | Sequence[JSON] | Mapping[str, JSON] | None"
 
 MAX_DEPTH = 16
 INTEGER_LIMIT = 2**53
+_WRITER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 
 
 def encode(value: JSON) -> bytes:
@@ -32,24 +33,35 @@ def encode(value: JSON) -> bytes:
     """
     plain = _plain(value, MAX_DEPTH)
     try:
-        return rfc8785.dumps(plain)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
-        raise Misuse(
-            "json-value", f"A value cannot be written as canonical JSON: {error}.", "Use smaller integers or a string."
-        ) from error
+        text = _WRITER.encode(plain)
+        # Python sorts keys by code points, RFC 8785 by UTF-16 code units: for ASCII that is the same.
+        return text.encode("ascii") if text.isascii() else rfc8785.dumps(plain)
+    except (rfc8785.CanonicalizationError, TypeError, UnicodeEncodeError) as error:
+        raise _unwritable(str(error)) from error
 
 
 def _plain(value: JSON, depth_left: int) -> JSON:
     """Return ``value`` with dicts and lists for whatever mappings and sequences it holds."""
     if isinstance(value, float):
         raise Misuse("json-float", "A float stands in a signed object.", "Write it with decimal().")
-    if not isinstance(value, Mapping | list | tuple):
+    if isinstance(value, int) and not -INTEGER_LIMIT < value < INTEGER_LIMIT:
+        raise _unwritable("it holds an integer of 2^53 or more")
+    if not isinstance(value, dict | list | tuple | Mapping):
         return value
     if depth_left == 0:
         raise Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
     if isinstance(value, Mapping):
-        return {key: _plain(item, depth_left - 1) for key, item in value.items()}
+        plain = {key: item if type(item) is str else _plain(item, depth_left - 1) for key, item in value.items()}
+        if not all(isinstance(key, str) for key in plain):
+            raise _unwritable("a key is no text")
+        return plain
     return [_plain(item, depth_left - 1) for item in value]
+
+
+def _unwritable(why: str) -> Misuse:
+    return Misuse(
+        "json-value", f"A value cannot be written as canonical JSON: {why}.", "Use smaller integers or a string."
+    )
 
 
 def decode(raw: bytes, *, limit: int, what: str) -> Fields:
