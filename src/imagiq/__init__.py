@@ -15,8 +15,8 @@ errors are of :class:`~imagiq.errors.ImagiqError`. Importing this loads nothing 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False  # as typing's, without loading it
 if TYPE_CHECKING:
     from imagiq.bench.face import open_path as open  # noqa: A004 - it is what one says: imagiq.open
     from imagiq.errors import (
@@ -50,7 +50,7 @@ __all__ = [
     "simulate",
 ]
 
-_ELSEWHERE: Final = {"open": ("imagiq.bench.face", "open_path"), "simulate": ("imagiq.simulation", "simulate")}
+_ELSEWHERE = {"open": ("imagiq.bench.face", "open_path"), "simulate": ("imagiq.simulation", "simulate")}
 
 
 def __getattr__(name: str) -> object:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from imagiq.bench.admission import Limits, charters_named
 from imagiq.bench.bench import Bench
-from imagiq.bench.catalogue import INDEX, rebuild
+from imagiq.bench.catalogue import rebuild
 from imagiq.bench.checks import Checks
+from imagiq.bench.index_state import INDEX
 from imagiq.bench.models import Models
 from imagiq.bench.reading import Progress, silent
 from imagiq.bench.repository import founding_charter, store_folder

@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from imagiq.bench.bench import Bench
-from imagiq.bench.catalogue import Marker, count_commits, current_index, rebuild, row_of
+from imagiq.bench.index_state import Marker, count_commits, current_index
 from imagiq.bench.names import pick_site, pick_study
-from imagiq.bench.repository import open_repository, store_folder
+from imagiq.bench.place import store_folder
 from imagiq.errors import Conflict, Corrupt, Misuse, Unreachable
 from imagiq.objects import Commit, Digest, parse_commit
 from imagiq.store import FolderStore, Index, Row
 
-__all__ = ["Log", "LogEntry", "log", "log_at"]
+if TYPE_CHECKING:
+    from imagiq.bench.bench import Bench
+
+__all__ = ["DEFAULT_LIMIT", "Log", "LogEntry", "log", "log_at"]
 
 DEFAULT_LIMIT = 50
 PAGE = 500
@@ -89,6 +91,8 @@ def log(bench: Bench, *, limit: int = DEFAULT_LIMIT, study: str | None = None, s
         Misuse: ``limit`` is not positive, or several studies are meant.
         NotFound: there is no such study or site.
     """
+    from imagiq.bench.catalogue import row_of  # noqa: PLC0415 - a current index does without
+
     entries = sorted(bench.history, key=lambda entry: (-entry.height, entry.digest))
     titles = {digest: steps.study.title for digest, steps in bench.studies.items()}
     sites = frozenset(bench.standing.name_of(entry) for entry in entries)
@@ -113,6 +117,8 @@ def log_at(path: Path, *, limit: int = DEFAULT_LIMIT, study: str | None = None, 
             wanted = None if study is None else pick_study(known.studies, study)
             rows = _rows(index, wanted)
             return _log(rows, known, lambda d: _parsed(store, d), limit=limit, study=study, site=site)
+    from imagiq.bench.repository import open_repository  # noqa: PLC0415 - a current index does without
+
     bench = open_repository(path)
     _try_to_rebuild(root, bench)
     return log(bench, limit=limit, study=study, site=site)
@@ -163,6 +169,8 @@ def _entry(row: Row, titles: Mapping[Digest, str], commit: Commit) -> LogEntry:
 
 def _try_to_rebuild(root: Path, bench: Bench) -> None:
     """Build the index if nobody else writes and nothing came since the store was read; else leave it."""
+    from imagiq.bench.catalogue import rebuild  # noqa: PLC0415 - a current index does without
+
     try:
         with FolderStore.open(root):
             if count_commits(root) == len(bench.history):

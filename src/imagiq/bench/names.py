@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from imagiq.bench.bench import Bench
 from imagiq.errors import ImagiqError, Misuse, NotFound
-from imagiq.history import Entry
 from imagiq.objects import Digest
+
+if TYPE_CHECKING:
+    from imagiq.bench.bench import Bench
+    from imagiq.history import Entry
 
 __all__ = ["closest", "pick_site", "pick_study", "resolve"]
 

@@ -10,45 +10,16 @@ from typing import Final
 
 from imagiq.bench.bench import Author, Bench
 from imagiq.bench.catalogue import Catalogue
+from imagiq.bench.place import find, holds_repository, store_folder
 from imagiq.clock import Clock, SystemClock
 from imagiq.errors import Corrupt, ImagiqError, NotFound, Unreachable, Untrusted
 from imagiq.keys import FeedKey, SiteKey
 from imagiq.objects import Charter, Digest, digest_of, parse_charter, parse_commit, parse_digest
 from imagiq.store import FolderStore, Store
 
-__all__ = ["FOLDER", "create", "find", "founding_charter", "open_repository", "store_folder"]
+__all__ = ["create", "find", "founding_charter", "open_repository", "store_folder"]
 
-FOLDER: Final = ".imagiq"
 SEED_BYTES: Final = 32
-
-
-def find(start: Path) -> Path:
-    """Return the repository that a folder lies in: the folder itself, or the nearest above it that has ``.imagiq``.
-
-    Raises:
-        NotFound: there is none.
-    """
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
-        if _holds_repository(candidate):
-            return candidate
-    raise NotFound(
-        "repository-missing",
-        f"There is no imagiq repository in {folder} or above it.",
-        "Go into one, name one with `imagiq -C FOLDER`, or make one with `imagiq demo`.",
-    )
-
-
-def _holds_repository(folder: Path) -> bool:
-    try:
-        return (folder / FOLDER / "format").is_file()
-    except OSError:  # a folder above that nobody may look into
-        return False
-
-
-def store_folder(path: Path) -> Path:
-    """Return where the store of the repository at ``path`` lies. ``path``: the folder, or the ``.imagiq`` in it."""
-    return path if path.name == FOLDER else path / FOLDER
 
 
 def create(path: Path, founding: Charter, *, site_key: SiteKey, feed_key: FeedKey, clock: Clock) -> Bench:
@@ -93,7 +64,7 @@ def open_repository(path: Path, *, read_only: bool = True, clock: Clock | None =
         Unsupported: it is of another format.
         Unreachable: the disk is full, read-only or failing.
     """
-    if not _holds_repository(store_folder(path).parent):
+    if not holds_repository(store_folder(path).parent):
         raise NotFound(
             "repository-missing",
             f"{path} holds no imagiq repository.",

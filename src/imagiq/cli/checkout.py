@@ -8,7 +8,8 @@ import click
 
 from imagiq.bench.checkout import checkout
 from imagiq.bench.names import resolve
-from imagiq.bench.repository import find, open_repository
+from imagiq.bench.place import find
+from imagiq.bench.repository import open_repository
 from imagiq.cli.printing import as_document, as_json, escaped, painted, say
 
 __all__ = ["command"]

@@ -10,7 +10,8 @@ import click
 
 from imagiq.bench.diff import Difference, Side, diff
 from imagiq.bench.names import resolve
-from imagiq.bench.repository import find, open_repository
+from imagiq.bench.place import find
+from imagiq.bench.repository import open_repository
 from imagiq.cli.printing import as_document, as_json, columns, escaped, metrics_as_json, number, painted, rounded, say
 
 __all__ = ["command"]

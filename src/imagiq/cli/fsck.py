@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from imagiq.bench.fsck import Health, fsck
-from imagiq.bench.repository import find
+from imagiq.bench.place import find
 from imagiq.cli.printing import as_document, as_json, escaped, painted, progress, say
 
 __all__ = ["command"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from imagiq.bench.import_model import import_model
-from imagiq.bench.repository import find, open_repository
+from imagiq.bench.place import find
+from imagiq.bench.repository import open_repository
 from imagiq.cli.printing import as_document, say
 
 __all__ = ["command"]

@@ -9,7 +9,7 @@ import click
 
 from imagiq.bench.graph import Node, draw
 from imagiq.bench.log import DEFAULT_LIMIT, Log, LogEntry, log_at
-from imagiq.bench.repository import find
+from imagiq.bench.place import find
 from imagiq.cli.printing import (
     as_document,
     as_json,

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from imagiq.bench.names import resolve
-from imagiq.bench.repository import find, open_repository
+from imagiq.bench.place import find
+from imagiq.bench.repository import open_repository
 from imagiq.bench.verify import Verification, verify
 from imagiq.cli.printing import as_document, as_json, escaped, listed, painted, progress, say
 
