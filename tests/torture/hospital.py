@@ -2,7 +2,7 @@
 
 It prints the digest of each commit once that is durable: what was printed may never be lost.
 
-    python tests/kills/hospital.py FOLDER NAME [--until-quiet]
+    python tests/torture/hospital.py FOLDER NAME [--until-quiet]
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from imagiq.merging import blobs_of, schema_of
 from imagiq.objects import digest_of
 from imagiq.store import FolderStore
 from tests.bench.town import SHAPE
-from tests.kills import hospital
+from tests.torture import hospital
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ class Hospital:
 
     def start(self, *options: str) -> None:
         self.before = len(self.acknowledged)
-        command = [sys.executable, "-m", "tests.kills.hospital", str(self._folder), self.name, *options]
+        command = [sys.executable, "-m", "tests.torture.hospital", str(self._folder), self.name, *options]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
