@@ -31,13 +31,18 @@ def test_a_second_merge_of_the_same_models_opens_no_lanes() -> None:
     ]
 
 
-def test_a_lane_passes_under_those_between_it_and_where_it_leads() -> None:
-    assert drawn("a p\nb q\nc p\np\nq") == ["* a", "| * b", "| | * c", "| |/", "|/|", "* | p", " /", "* q"]
+def test_a_lane_to_a_parent_that_is_no_neighbour_is_marked_in_the_commits_row() -> None:
+    assert drawn("a p\nb q\nc p\np\nq") == ["* a", "| * b", "+-|-* c", "* | p", "/", "* q"]
 
 
 def test_lanes_beyond_one_that_closes_move_up() -> None:
-    assert drawn("a p\nb p\nc q\np\nq") == ["* a", "| * b", "|/", "| * c", "* | p", " /", "* q"]
-    assert drawn("a\nb") == ["* a", "* b"]
+    assert drawn("a p\nb p\nc q\np\nq") == ["* a", "| * b", "|/", "| * c", "* | p", "/", "* q"]
+
+
+def test_a_commit_does_not_stand_right_below_one_that_it_is_no_parent_of() -> None:
+    assert drawn("a\nb") == ["* a", "", "* b"]
+    assert drawn("a p\nb p\nc p\np") == ["* a", "| * b", "|/", "| * c", "|/", "* p"]
+    assert drawn("a p q\nb p\nc\np\nq") == ["* a", "|\\", "+-|-* b", "| |", "| | * c", "* | p", "/", "* q"]
 
 
 def test_what_does_not_fit_is_cut_and_the_commit_still_shown() -> None:
@@ -84,26 +89,18 @@ def test_lanes_lead_from_each_commit_to_each_of_its_parents(nodes: list[Node]) -
             for at in marked:
                 leading[at] = leading[at] | {node.name}
             assert all(at in leading for at, character in enumerate(text) if character == "|")
-            if node.parents:
+            if len(set(node.parents)) > len(marked):
                 leading[column] = {node.name}
             continue
         leading = _after(text, leading)
-    assert len(nodes) == len({node.name for node in nodes})
 
 
 def _after(text: str, before: dict[int, set[str]]) -> dict[int, set[str]]:
     """Return which commits' lanes lead down from each column of a row between commits."""
     after: dict[int, set[str]] = {}
     for at, character in enumerate(text):
-        if character == "|":
-            after.setdefault(at, set()).update(before.get(at, set()))
-    for at, character in enumerate(text):
-        if character == "/" and at + 1 in before and (at + 1 >= len(text) or text[at + 1] != "|"):
-            after.setdefault(at - 1, set()).update(before[at + 1])
-        elif character == "/":
-            after.setdefault(at - 1, set()).update(before.get(at + 1, set()))
-        elif character == "\\":
-            after.setdefault(at + 1, set()).update(before.get(at - 1, set()))
+        goes_to, comes_from = {"|": (at, at), "/": (at - 1, at + 1), "\\": (at + 1, at - 1)}.get(character, (0, -1))
+        after.setdefault(goes_to, set()).update(before.get(comes_from, set()))
     return after
 
 

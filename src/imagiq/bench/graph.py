@@ -10,7 +10,7 @@ r"""A history drawn in lanes, as ``git log --graph`` draws it: pure, a few chara
     *    what both were trained from
 
 A lane leads from a commit down to one of its parents; there is never more than one to each. Where lanes lead to a
-commit's parents already, they are marked in its row: ``+-|-*`` has among its parents where the first lane leads to.
+commit's parents already, they are marked in its row: of ``+-|-*`` a parent is where the first lane leads to.
 """
 
 from __future__ import annotations
@@ -65,20 +65,25 @@ def draw(nodes: Iterable[Node], *, width: int = 80) -> Iterator[GraphRow]:
         width: The most characters of a row, at least 2.
     """
     lanes: list[_Lane] = []
+    ended = -1
     for node in nodes:
         place = next((place for place, lane in enumerate(lanes) if lane.to == node.name), len(lanes))
         if place == len(lanes):
+            if place == ended:  # or this one would seem to be a parent of the one above
+                yield _cut(_straight(lanes), width)
             lanes.append(_Lane(node.name, node.owner))
         parents = list(dict.fromkeys(node.parents))
         met = [at for at, lane in enumerate(lanes) if lane.to in parents]
         fresh = [parent for parent in parents if all(lane.to != parent for lane in lanes)]
-        if len(met) == 1 and not fresh:
+        if len(met) == 1 and not fresh and abs(met[0] - place) == 1:
             yield _commit_row(lanes, place, [], node, width)
             rows = _join(lanes, place, met[0], node.owner)
         else:
             yield _commit_row(lanes, place, met, node, width)
             rows = _lead_on(lanes, place, fresh, node.owner)
-        yield from (_cut(row, width) for row in rows)
+        below = [_cut(row, width) for row in rows]
+        yield from below
+        ended = place if place == len(lanes) and not below else -1
 
 
 def _lead_on(lanes: list[_Lane], place: int, fresh: Sequence[str], owner: str) -> Iterator[list[tuple[str, str]]]:
@@ -97,18 +102,10 @@ def _lead_on(lanes: list[_Lane], place: int, fresh: Sequence[str], owner: str) -
 
 
 def _join(lanes: list[_Lane], place: int, other: int, owner: str) -> Iterator[list[tuple[str, str]]]:
-    """Lead a commit's lane into the one that leads to its only parent; the left of the two goes on."""
+    """Lead a commit's lane into its neighbour, which leads to its only parent; the left of the two goes on."""
     lanes[place] = _Lane(lanes[other].to, owner)
-    left, right = sorted((place, other))
-    if right == left + 1:
-        yield _shift_row(lanes, left, by="/")
-        del lanes[right]
-        return
-    yield _bridge_row(lanes, left, right)
-    bridged = lanes.pop(right)
-    row = _straight(lanes)
-    row[2 * left + 1] = ("/", bridged.owner)
-    yield row
+    yield _shift_row(lanes, min(place, other), by="/")
+    del lanes[max(place, other)]
 
 
 def _straight(lanes: Sequence[_Lane]) -> list[tuple[str, str]]:
@@ -120,18 +117,6 @@ def _shift_row(lanes: Sequence[_Lane], place: int, *, by: str) -> list[tuple[str
     row = _straight(lanes[: place + 1])
     for lane in lanes[place + 1 :]:
         row[-1] = (by, lane.owner)
-        row += [(" ", ""), (" ", "")]
-    return row
-
-
-def _bridge_row(lanes: Sequence[_Lane], left: int, right: int) -> list[tuple[str, str]]:
-    """The lane at ``right`` passes under those between it and ``left``; those beyond it move up by one."""
-    row = _straight(lanes[:right])
-    owner = lanes[right].owner
-    for at in range(2 * left + 3, 2 * right - 1, 2):
-        row[at] = ("_", owner)
-    for lane in lanes[right:]:
-        row[-1] = ("/", lane.owner)
         row += [(" ", ""), (" ", "")]
     return row
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -82,7 +81,7 @@ def group(context: click.Context, folder: Path, *, wants_version: bool) -> None:
     """
     context.obj = folder
     if wants_version:
-        click.echo(f"imagiq {version('imagiq')}")
+        click.echo(f"imagiq {import_module('importlib.metadata').version('imagiq')}")
         context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
