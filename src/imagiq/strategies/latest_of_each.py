@@ -20,6 +20,7 @@ and the step (absent: with all).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
 from imagiq.objects import digest_of
@@ -50,9 +51,7 @@ def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> 
     """Return what to merge: nothing, if no other site has a newer training commit than I merged last."""
     newest = [step for site in _partners(view, me) if (step := view.newest_training(site)) is not None]
     candidates = newest if mine is None else [mine, *newest]
-    lacking = {step.digest: _lacks(view, step) for step in candidates}
-    allowed = min(lacking.values(), default=0) + STALE_AFTER * len(view.study.sites)
-    inputs = [step for step in candidates if lacking[step.digest] <= allowed]
+    inputs = _not_stale(view, candidates)
     if all(step is mine or (merged is not None and step.digest in merged.inputs) for step in inputs):
         return []
     digests = tuple(sorted(step.digest for step in inputs))
@@ -60,14 +59,27 @@ def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> 
     return [] if again else inputs
 
 
+def _not_stale(view: View, candidates: list[Step]) -> list[Step]:
+    margin = STALE_AFTER * len(view.study.sites)
+    if sum(view.steps.progress) <= margin:
+        return candidates  # nothing lacks more than the study holds
+    lacking = {step.digest: _lacks(view, step) for step in candidates}
+    allowed = min(lacking.values(), default=0) + margin
+    return [step for step in candidates if lacking[step.digest] <= allowed]
+
+
 def _partners(view: View, me: str) -> Sequence[str]:
-    others = [site for site in view.sites if site != me]
+    others = tuple(site for site in view.sites if site != me)
     peers = view.study.strategy.positive("peers")
     if peers is None or peers >= len(others):
         return others
-    step = view.made(me)
-    lots = {site: digest_of(f"{view.study.seed}\n{me}\n{step}\n{site}".encode()) for site in others}
-    return sorted(others, key=lots.__getitem__)[:peers]
+    return _drawn(view.study.seed, me, view.made(me), others, peers)
+
+
+@lru_cache(maxsize=4096)
+def _drawn(seed: int, me: str, step: int, others: tuple[str, ...], peers: int) -> tuple[str, ...]:
+    """Return the drawn sites; remembered, since a site decides often between two steps."""
+    return tuple(sorted(others, key=lambda site: digest_of(f"{seed}\n{me}\n{step}\n{site}".encode())))[:peers]
 
 
 def _lacks(view: View, step: Step) -> int:
