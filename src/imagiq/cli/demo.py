@@ -57,7 +57,7 @@ def command(folder: Path, seed: int | None, *, fresh: bool, as_json: bool, quiet
     show(on, outcome, as_json=as_json)
     if not as_json:
         _show_graph(on, worlds[0], outcome)
-        _show_commands(on, folder, worlds[0], outcome)
+        _show_commands(on, folder, worlds[0])
 
 
 def _show_graph(on: Console, world: World, outcome: Outcome) -> None:
@@ -97,20 +97,17 @@ def _said(step: Step) -> str:
     return f"trains on {step.commit.cases} cases, loss {float(step.commit.metrics['loss']):.3f}"
 
 
-def _show_commands(on: Console, folder: Path, world: World, outcome: Outcome) -> None:
+def _show_commands(on: Console, folder: Path, world: World) -> None:
     """Print what to try on the repositories that are left."""
     site = next(iter(world.names))
-    way = outcome.way("fedavg")
-    model = str(way.sites[0].model)[:8]
-    alone = str(outcome.way("alone").sites[0].model)[:8]
     at = f"imagiq -C {folder / site}"
     commands = (
         (f"{at} log --graph", "the whole history"),
-        (f"{at} show {model}", "what came of fedavg"),
-        (f"{at} diff {alone} {model}", "how alone and fedavg differ"),
-        (f"{at} verify", "recompute signatures and merges"),
-        (f"{at} checkout {model} --out model", "the model as safetensors"),
-        (f"imagiq simulate {folder / SCENARIO}", "change the file, and run it anew"),
+        (f"{at} show fedavg", "what came of fedavg"),
+        (f"{at} diff alone@{site} fedavg", "and how it differs"),
+        (f"{at} verify", "recompute all that can be"),
+        (f"{at} checkout fedavg -o fedavg.safetensors", "the model, to use it"),
+        (f"imagiq simulate {folder / SCENARIO}", "change it and run it"),
     )
     on.print(Text("\nThe hospitals' repositories are left behind. Try:", "bold"))
     width = max(len(command) for command, _ in commands)

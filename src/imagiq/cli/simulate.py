@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from rich.console import Console
 
 from imagiq.cli.outcome import WIDTH, show_outcome
+from imagiq.cli.printing import as_document
 from imagiq.cli.watching import Lines, Watcher
 from imagiq.simulation import Happening, Outcome, SitesFolder, World, replay, simulate
 
@@ -38,7 +38,7 @@ def watched(on: Console, *, is_silent: bool) -> Iterator[Callable[[World], Calla
 def show(on: Console, outcome: Outcome, *, as_json: bool) -> None:
     """Print an outcome."""
     if as_json:
-        click.echo(json.dumps(outcome.to_json(), indent=2, ensure_ascii=False))
+        click.echo(as_document(outcome.to_json()))
     else:
         show_outcome(on, outcome)
 

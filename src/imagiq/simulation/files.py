@@ -15,6 +15,12 @@ from imagiq.simulation.toml import Table, read_toml, suggestion
 
 __all__ = ["read_scenario"]
 
+TOP = (
+    *("title", "seed", "update_s", "merge_s", "until_s", "idle_s"),
+    *("data", "task", "budget", "site", "study", "network", "fault", "charter"),
+)
+"""What may stand at the top of a file."""
+
 
 def read_scenario(
     path: Path, *, strategies: Collection[tuple[str, int]], cases: CasesOfSites | None = None
@@ -33,6 +39,7 @@ def read_scenario(
         ContractBroken: the source's file does not hold what it should.
     """
     file = read_toml(path)
+    file.only(*TOP)
     data = file.table("data", needed=cases is None)
     found = read_cases(data) if cases is None else cases_of(cases)
     named = [_site(table, found) for table in file.tables("site")]
@@ -61,7 +68,6 @@ def read_scenario(
             until_s=file.number("until_s", 1e9),
             idle_s=file.number("idle_s", 86_400.0),
         )
-    file.end()
     return scenario, {site.name: found[site.cases or site.name] for site in sites}
 
 

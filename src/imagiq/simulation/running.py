@@ -110,16 +110,19 @@ def replay(
         ImagiqError: as for :func:`simulate`.
     """
     written = read_journal(Path(journal))
+    if not written.histories:
+        raise ContractBroken(
+            "replay-unfinished", f"The simulation that wrote {journal} never finished.", "Run the simulation again."
+        )
     setting = _setting(scenario, strategies, learners, cases, written.studies, written.seed)
     world = _world(setting, None, progress)
     world.replay(written.events)
     found = histories_of(world)
     differing = sorted(name for name in {*found, *written.histories} if found.get(name) != written.histories.get(name))
-    if differing or not written.histories:
-        where = f"at {', '.join(differing)}" if differing else "since the journal was never finished"
+    if differing:
         raise ContractBroken(
             "replay-differs",
-            f"Other bytes came out than when the journal was written, {where}.",
+            f"Other bytes came out than when the journal was written, at {', '.join(differing)}.",
             "Replay it with the same file, cases, learner and version of imagiq.",
         )
     return outcome_of(world, setting.cases, setting.learner_of)

@@ -159,15 +159,23 @@ class Table:
         self._asked += rest
         return rest
 
+    def only(self, *known: str) -> None:
+        """Check that there are no other keys than these.
+
+        Raises:
+            Misuse: there is one.
+        """
+        for key in self._values:
+            if key not in known:
+                raise Misuse("file-key", f"{self.where}: there is no key '{key}'.", suggestion(key, list(known)))
+
     def end(self) -> None:
         """Check that everything was asked for.
 
         Raises:
             Misuse: there is a key that nobody knows.
         """
-        for key in self._values:
-            if key not in self._asked:
-                raise Misuse("file-key", f"{self.where}: there is no key '{key}'.", suggestion(key, self._asked))
+        self.only(*self._asked)
 
     def explaining(self) -> AbstractContextManager[None]:
         """Name the file and the table in every error that is raised inside."""
