@@ -20,6 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EDGES = {
     "imagiq.site.work:_guarded": "a learner is foreign code: whatever it raises is reported and must not stop the site",
+    "imagiq.cli:main": "the edge to the person: no traceback reaches them, whatever happened",
 }
 """Functions that may catch everything, as ``imagiq.room:function``, and why."""
 

@@ -35,7 +35,7 @@ def start(seed: int = 0) -> Weights:
     return learner().initial(seed).weights
 
 
-def plain_training(  # noqa: PLR0913 - what a training takes
+def plain_training(
     weights: Weights, table: Table, *, rate: float, batch: int, decay: float, budget: int, seed: int
 ) -> list[float]:
     """Return weights and bias after logistic regression written with Python's numbers only."""

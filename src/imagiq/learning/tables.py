@@ -73,7 +73,7 @@ class _Row:
     cells: Mapping[str, str]
 
 
-def read_table(  # noqa: PLR0913 - the columns' roles are independent
+def read_table(
     path: Path,
     *,
     site: str,
