@@ -12,9 +12,9 @@ from imagiq.bench.verify import MergeCheck, verify
 from imagiq.errors import Corrupt
 from imagiq.federation import vote_recipe
 from imagiq.keys import FeedKey, certify, sign_commit
-from imagiq.objects import Charter, Digest, Draft, Parent, Recipe
+from imagiq.objects import Charter, Digest, Draft, Parent, Recipe, digest_of
 from tests.bench.repositories import Repositories, author, close, town_on_disk
-from tests.bench.town import Town, founding_charter, site_key
+from tests.bench.town import Town, site_key
 
 
 def check_of(bench: Bench, merge: Digest) -> MergeCheck:
@@ -237,9 +237,7 @@ def test_a_double_vote_is_a_problem(town: Town) -> None:
 def test_a_forged_commit_keeps_a_repository_from_being_opened(sites: Repositories) -> None:
     raw = bytearray(sites.commit("a", sites.merge).read_bytes())
     raw[0] ^= 1  # another signature, whose digest becomes the file's name
-    import hashlib
-
-    digest = Digest(hashlib.sha256(raw).hexdigest())
+    digest = digest_of(raw)
     file = sites.commit("a", digest)
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(raw)
@@ -264,7 +262,3 @@ def test_progress_is_told_from_nothing_to_all(sites: Repositories) -> None:
     assert told[0] == ("signatures", 0, len(bench.history))
     assert ("signatures", len(bench.history), len(bench.history)) in told
     assert told[-1] == ("merges", 1, 1)
-
-
-def test_a_federation_of_one_is_verified() -> None:
-    assert founding_charter(["a"]).voters == ("a",)
