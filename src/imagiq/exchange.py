@@ -65,10 +65,11 @@ def asks(history: History, theirs: Mapping[str, tuple[Digest, ...]], missing: It
         theirs: The peer's heads.
         missing: Commits that others which wait here name.
     """
-    unknown = ((feed, head) for feed, heads in sorted(theirs.items()) for head in heads if head not in history)
-    wishes = [Ask(head, frozenset(history.heads.get(feed, ()))) for feed, head in islice(unknown, HEADS_LIMIT)]
-    everything = frozenset(head for heads in history.heads.values() for head in heads)
-    return wishes + [Ask(digest, everything) for digest in sorted(set(missing))]
+    unknown = sorted((feed, head) for feed, heads in theirs.items() for head in heads if head not in history)
+    wishes = [Ask(head, frozenset(history.heads.get(feed, ()))) for feed, head in unknown[:HEADS_LIMIT]]
+    named = sorted(set(missing))
+    everything = frozenset(head for heads in history.heads.values() for head in heads) if named else frozenset()
+    return wishes + [Ask(digest, everything) for digest in named]
 
 
 class BenchPeer:
@@ -80,6 +81,7 @@ class BenchPeer:
     def __init__(self, name: str, bench: Bench) -> None:
         self._name = name
         self._bench = bench
+        self._shown: tuple[tuple[int, int], dict[str, tuple[Digest, ...]]] = ((0, 0), {})
 
     @property
     def name(self) -> str:
@@ -88,6 +90,12 @@ class BenchPeer:
 
     def heads(self) -> Mapping[str, tuple[Digest, ...]]:
         """Return the last commits of each feed that are not void."""
+        state = (len(self._bench.history), self._bench.standing.epoch)
+        if self._shown[0] != state:
+            self._shown = (state, self._heads())
+        return self._shown[1]
+
+    def _heads(self) -> dict[str, tuple[Digest, ...]]:
         shown = {}
         for feed, heads in self._bench.history.heads.items():
             alive = {last for head in heads if (last := self._last_not_void(head)) is not None}
