@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Json: TypeAlias = dict[str, Any]
 P, L, BLOB = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493, 4_194_304
-ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303021022
+ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
 FLOATS = {"float64": (53, 1023), "float32": (24, 127), "float16": (11, 15), "bfloat16": (8, 127)}
 # Kind and fields: "?": optional; "=", form. Form: kind, ":", bound; arrays: "*", how many at most, "^" and by what they rise.
 FORMS = r"""charter kind=word:charter title=text:256 version=int:1 previous?=hex:64 federation?=hex:64 rules=json members=member*4096^name voters=text:64*4096^ recovery=hex:64*4096^ cuts=sighting*16384^feed

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from imagiq.keys import CERTIFICATE_TAG, COMMIT_TAG, GROUP_ORDER, FeedKey, verify_commit
+from imagiq.keys import CERTIFICATE_TAG, COMMIT_TAG, GROUP_ORDER, SMALL_ORDER_Y, FeedKey, verify_commit
 from imagiq.objects import JSON, Commit, encode, parse_commit
 from spec.vectors.builder import SCHEMA, Site, founding, successor
 
@@ -106,9 +106,10 @@ def bad_commits(first: Commit, second: Commit) -> Iterator[tuple[str, bytes]]:
     yield "signed without a tag", key.sign(body) + body
     number = int.from_bytes(raw[32:64], "little") + GROUP_ORDER
     yield "S of L or more", raw[:32] + number.to_bytes(32, "little") + body
-    for y in (0, 1, 2**255 - 20):
-        weak = changed(body, {"feed": y.to_bytes(32, "little").hex()})
-        yield f"a key of small order, y = {y if y < 2 else 'p - 1'}", y.to_bytes(32, "little") + bytes(32) + weak
+    for y, high in ((y, high) for y in sorted(SMALL_ORDER_Y) for high in (0, 2**255)):
+        feed = (y + high).to_bytes(32, "little")
+        weak = changed(body, {"feed": feed.hex()})
+        yield f"a key of small order, y = {y}, sign bit {high >> 255}", feed + bytes(32) + weak
     yield (
         "a key whose y is p or more",
         raw[:64] + changed(body, {"feed": (2**255 - 19 + 3).to_bytes(32, "little").hex()}),

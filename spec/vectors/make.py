@@ -38,7 +38,7 @@ from spec.vectors.builder import Federation, Site, founding
 from spec.vectors.damage import bad_charters, bad_commits, bad_schemas, resigned
 from spec.vectors.scenes import SCENES, answers
 
-__all__ = ["FILES", "code_of", "main"]
+__all__ = ["FILES", "code_of", "main", "sample"]
 
 GOOD_VALUES: tuple[JSON, ...] = (
     {},
@@ -206,7 +206,8 @@ def object_vectors() -> dict[str, object]:
     }
 
 
-def _sample() -> tuple[Federation, Commit, Commit]:
+def sample() -> tuple[Federation, Commit, Commit]:
+    """Return a federation, the first commit of a feed, and one with parents, study, model and cases."""
     sites = [Site("anna"), Site("bert")]
     world = Federation(founding(sites))
     world.found(sites)
@@ -219,7 +220,7 @@ def _sample() -> tuple[Federation, Commit, Commit]:
 
 def commit_vectors() -> dict[str, object]:
     """Keys, signatures, certificates, commits, and bytes that are refused."""
-    world, first, second = _sample()
+    world, first, second = sample()
     seeds = [bytes([number]) * 32 for number in (0, 1, 255)]
     message = world.charter.digest
     good = {"a feed's first commit": first, "with parents, study, model and cases": second}
