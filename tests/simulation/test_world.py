@@ -10,6 +10,7 @@ from imagiq.federation import Action, Finished, Named, Wait
 from imagiq.learning import Initial, Predictions, Trained, Weights
 from imagiq.learning.logistic import Logistic
 from imagiq.learning.tables import Table
+from imagiq.objects import JSON
 from imagiq.simulation import Crash, Happening, Network, Partition, SimulatedStudy, SiteCases, World
 from imagiq.strategies import BUILT_IN
 from tests.simulation.wards import NAMES, cases_of, histories, learner_of, scenario, world_of
@@ -206,3 +207,15 @@ def test_a_wait_until_a_moment_is_looked_at_again() -> None:
     world.run()
     assert finished(world) == all_of("patient")
     assert world.clock.now_s() == pytest.approx(50.1, abs=2)
+
+
+@pytest.mark.parametrize("server", ["east", "north"])
+def test_a_round_goes_on_at_its_deadline_without_a_site_that_is_down(server: str) -> None:
+    terms: dict[str, JSON] = {"quorum": 2, "deadline_s": 20, "server": server}
+    study = SimulatedStudy(title="rounds", strategy=Named("fedavg", 1, terms), steps=3, updates=5)
+    world = world_of(scenario(studies=(study,), faults=(Crash(site="west", at_s=1.1, for_s=300.0),)))
+    world.run()
+    assert finished(world) == all_of("rounds")
+    merged_s = [e.commit.created for e in world.bench("west").history if e.commit.recipe.name == "merge"]
+    assert merged_s[0] < "2000-01-01T00:00:30Z"
+    assert merged_s[-1] < "2000-01-01T00:02:00Z"

@@ -35,7 +35,7 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         console.print(_scores(outcome, "accuracy"))
         console.print(
             Text(
-                "Beside each score its 95 % interval over patients. ▲ better, ▼ worse than alone, beyond chance (95 %).",
+                "Beside each score its 95 % interval over patients. ▲ better, ▼ worse than alone beyond chance.",
                 "dim",
             )
         )

@@ -230,7 +230,7 @@ class Site:
         for steps in self._joined():
             action = self._decide_in(steps)
             if isinstance(action, Wait):
-                until_s += [] if action.until_s is None else [action.until_s]
+                until_s += self._moments(steps, action)
                 continue
             if isinstance(action, Finished):
                 continue
@@ -245,6 +245,12 @@ class Site:
         if planned:
             return min(planned, key=lambda item: item[:2])[2]
         return Wait(why="news from others", until_s=min(until_s, default=None))
+
+    def _moments(self, steps: StudyHistory, waiting: Wait) -> list[float]:
+        """Return when to look again: what is decided then may be wanted only then, and is not complete before."""
+        supposed = self._decide_in(steps, suppose_complete=True)
+        waits = (waiting, supposed) if isinstance(supposed, Wait) else (waiting,)
+        return [wait.until_s for wait in waits if wait.until_s is not None]
 
     # ------------------------------------------------------------------------------------------ act, commit
 
