@@ -26,7 +26,7 @@ FEEDS = [(site, word, number) for site in SITES for word, number in (("one", 1),
 def histories(draw: st.DrawFn) -> list[Commit]:
     """Commits in an order in which they can be added: several feeds, forks, double certificates, any parents."""
     world = Federation(founding(SITES))
-    for step in range(draw(st.integers(0, 12))):
+    for step in range(draw(st.integers(0, 8))):
         site, word, number = draw(st.sampled_from(FEEDS))
         mine = [commit for commit in world.commits if commit.feed == site.feed(word).public]
         after = draw(st.none() | st.sampled_from(mine)) if mine else None

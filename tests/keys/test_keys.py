@@ -52,7 +52,7 @@ def test_keys_and_signatures_are_those_of_rfc_8032() -> None:
     )
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=50))
 def test_signatures_hold_on_the_curve_itself(seed: bytes, message: bytes) -> None:
     key = FeedKey(seed)
