@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Body = Mapping[str, Any]
+Read = Callable[[Any], bytes]
 FLOAT64S, FLOAT32S, INTEGERS, MOMENTS = 5, 3, 2, 4
 BLOB_SIZES = (8 * FLOAT64S + 4 * FLOAT32S + 8 * INTEGERS, 4 * MOMENTS)
 """The models of the machines' learner: two groups, so two blobs."""
@@ -63,17 +64,24 @@ class Steps:
     trainings: Mapping[str, Sequence[str]]
     merges: Sequence[str]
 
+    @property
+    def all_trainings(self) -> Sequence[str]:
+        return [digest for trainings in self.trainings.values() for digest in trainings]
+
 
 class Model:
     """All that follows from a set of commits and the charters that they name."""
 
-    def __init__(self, raws: Iterable[bytes], charters: Mapping[str, bytes], founding: str) -> None:
+    def __init__(self, raws: Iterable[bytes], charters: Mapping[Any, bytes], founding: str) -> None:
         self.commits: dict[str, Body] = dict(sorted(map(read_commit, raws), key=lambda item: item[1]["number"]))
         self.charters: dict[str, Body] = {name: json.loads(raw) for name, raw in charters.items()}
         self.founding = founding
         self.first: dict[str, str] = {}
+        self.cuts: dict[str, Body] = {}
         for digest, body in self.commits.items():
             self.first[digest] = digest if body["number"] == 1 else self.first[body["previous"]]
+            before = self.commits.get(body.get("previous", ""), {"feed": body["feed"], "number": 0})
+            assert (before["feed"], before["number"]) == (body["feed"], body["number"] - 1)
         self.heights: dict[str, int] = {}
         for digest in self.commits:
             self._measure(digest)
@@ -97,6 +105,13 @@ class Model:
 
     def certificate(self, digest: str) -> int:
         return int(self.commits[self.first[digest]]["certificate"]["number"])
+
+    def base(self, digest: str) -> str | None:
+        bases = [parent["commit"] for parent in self.commits[digest]["parents"] if parent["role"] == "base"]
+        return bases[0] if len(bases) == 1 else None
+
+    def merged(self, digest: str) -> set[str]:
+        return {parent["commit"] for parent in self.commits[digest]["parents"] if parent["role"] == "input"}
 
     def author(self, digest: str) -> str:
         names = self._names(self.commits[digest]["charter"])
@@ -181,11 +196,12 @@ class Model:
                 by_ballot[ballot].add(voter)
         return any(len(voters) > more_than for voters in by_ballot.values())
 
-    def _winners(self, path: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    def followers(self, path: tuple[str, ...]) -> list[str]:
+        """Return the charters that may follow a line of versions."""
         last = self.charters[path[-1]]
         names = {key: name for version in path for key, name in self._names(version).items()}
         present = self._names(path[-1])
-        follow = [
+        return [
             digest
             for digest, charter in sorted(self.charters.items())
             if (charter.get("previous"), charter["version"]) == (path[-1], last["version"] + 1)
@@ -193,6 +209,9 @@ class Model:
             and all(names.get(key, name) == name for key, name in self._names(digest).items())
             and not (set(names) - set(present)) & set(self._names(digest))
         ]
+
+    def _winners(self, path: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        last, follow = self.charters[path[-1]], self.followers(path)
         signed = [name for name in follow if 2 * len(self.recoveries.get(name, ())) > len(last["recovery"]) > 0]
         return signed, [name for name in follow if self._won(name, len(last["voters"]) / 2)]
 
@@ -216,6 +235,9 @@ class Model:
     @cached_property
     def states(self) -> dict[str, str]:
         found: dict[str, str] = {}
+        self.cuts = {}
+        if self.line.versions:
+            self.cuts = {cut["feed"]: cut for cut in self.charters[self.line.versions[-1]]["cuts"]}
         for digest in sorted(self.commits, key=self.order):
             below = [found[parent["commit"]] for parent in self.commits[digest]["parents"]]
             if self._is_void(digest):
@@ -226,14 +248,11 @@ class Model:
                 found[digest] = "sound" if set(below) <= {"sound"} else "tainted"
         return found
 
-    def _cuts(self) -> dict[str, Body]:
-        return {cut["feed"]: cut for cut in self.charters[self.line.versions[-1]]["cuts"]} if self.line.versions else {}
-
     def _is_void(self, digest: str) -> bool:
         body = self.commits[digest]
         if not self.line.versions or body["recipe"]["name"] in {"vote", "recover"}:
             return False
-        cut = self._cuts().get(body["feed"])
+        cut = self.cuts.get(body["feed"])
         if cut is None:
             return self.site(digest) not in self._names(self.line.versions[-1])
         if cut["commit"] not in self.commits:
@@ -245,13 +264,17 @@ class Model:
 
     def _is_contested(self, digest: str) -> bool:
         body = self.commits[digest]
-        if self._cuts().get(body["feed"], {"commit": ""})["commit"] in self.commits:
+        if self.cuts.get(body["feed"], {"commit": ""})["commit"] in self.commits:
             return False
         forked = body["number"] >= self.forks.get(body["feed"], body["number"] + 1)
         return forked or (self.site(digest), self.certificate(digest)) in self.certified_twice
 
     def is_input(self, digest: str) -> bool:
         return self.states[digest] in {"sound", "tainted"}
+
+    @property
+    def inputs(self) -> set[str]:
+        return {digest for digest in self.commits if self.is_input(digest)}
 
     # ---------------------------------------------------------------------------------------------- studies
 
@@ -272,6 +295,7 @@ class Model:
 
     def _steps(self, study: str) -> Steps:
         sites = self.sites(study)
+        budget = self.commits[study]["recipe"]["parameters"]["budget"]["steps"]
         progress: dict[str, tuple[int, ...]] = {study: (0,) * len(sites)}
         done: set[tuple[str, str]] = set()
         trainings: dict[str, list[str]] = {site: [] for site in sites}
@@ -280,9 +304,9 @@ class Model:
             body, author = self.commits[digest], self.author(digest)
             below = [parent["commit"] for parent in body["parents"]]
             kind = body["recipe"]["name"]
-            if body.get("study") != study or kind not in {"train", "merge"} or "tree" not in body:
+            if body.get("study") != study or "tree" not in body or not _has_form(body):
                 continue
-            if author not in sites or not below or not progress.keys() >= set(below):
+            if author not in sites or not progress.keys() >= set(below):
                 continue
             counts = [max(column) for column in zip(*(progress[one] for one in below), strict=True)]
             counts[sites.index(author)] += kind == "train"
@@ -290,22 +314,33 @@ class Model:
             action = body.get("action")
             if not self.is_input(digest) or (author, action) in done:
                 continue
+            within = counts[sites.index(author)] <= budget and 0 < body.get("cases", 1) < 2**31
+            if kind == "train" and not within:
+                continue
             done |= set() if action is None else {(author, action)}
             (merges if kind == "merge" else trainings[author]).append(digest)
         return Steps(progress, trainings, merges)
 
 
+def _has_form(body: Body) -> bool:
+    roles = [parent["role"] for parent in body["parents"]]
+    recipe = (body["recipe"]["name"], body["recipe"]["version"])
+    if recipe == ("train", 1):
+        return roles.count("base") == 1 and "input" not in roles
+    return recipe == ("merge", 1) and "input" in roles and roles.count("base") <= 1
+
+
 # ------------------------------------------------------------------------------------------------- arithmetic
 
 
-def tree_of(read: Callable[[str], bytes], tree: str) -> tuple[str, tuple[str, ...]]:
+def tree_of(read: Read, tree: str) -> tuple[str, tuple[str, ...]]:
     """Return a tree's schema and blobs, by name."""
     raw = read(tree)
     names = [raw[at : at + 32].hex() for at in range(0, len(raw), 32)]
     return names[0], tuple(names[1:])
 
 
-def numbers_of(read: Callable[[str], bytes], tree: str) -> tuple[list[float], list[float], list[int]]:
+def numbers_of(read: Read, tree: str) -> tuple[list[float], list[float], list[int]]:
     """Return the float64s, the float32s and the integers of a model of the machines' learner."""
     content = b"".join(read(blob) for blob in tree_of(read, tree)[1])
     values = struct.unpack(f"<{FLOAT64S}d{FLOAT32S}f{INTEGERS}q{MOMENTS}f", content)
@@ -314,7 +349,7 @@ def numbers_of(read: Callable[[str], bytes], tree: str) -> tuple[list[float], li
     return list(wide), [*narrow, *values[at + INTEGERS :]], list(whole)
 
 
-def mean_of(read: Callable[[str], bytes], inputs: Iterable[tuple[str, int]]) -> bytes:
+def mean_of(read: Read, inputs: Iterable[tuple[str, int]]) -> bytes:
     """Return the one right merge of (tree, weight), as the bytes of all its blobs; Python's floats are float64."""
     together: dict[str, int] = defaultdict(int)
     for tree, weight in inputs:

@@ -213,7 +213,7 @@ class CharterMachine(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**32 - 1))
     def a_while(self, seed: int) -> None:
         """Much happens; what is drawn here is one number, so that examples are deep and still few and small."""
-        draw = random.Random(seed)  # noqa: S311 - public randomness of a test
+        draw = random.Random(seed)
         for _ in range(20):
             place, places = draw.randrange(2**16), [draw.randrange(2**16) for _ in range(draw.randrange(1, 6))]
             what = draw.random()
