@@ -105,7 +105,7 @@ def pick_study(titles: Mapping[Digest, str], text: str) -> Digest:
         return found[0]
     if found:
         raise _ambiguous(f"The study '{text}'", [f"{digest[:SHORT]} {titles[digest]}" for digest in found])
-    raise _unknown("study", text, titles.values())
+    raise _unknown("study-unknown", "study", text, titles.values())
 
 
 def pick_site(sites: Iterable[str], text: str) -> str:
@@ -117,14 +117,14 @@ def pick_site(sites: Iterable[str], text: str) -> str:
     names = set(sites)
     if text in names:
         return text
-    raise _unknown("site", text, names)
+    raise _unknown("site-unknown", "site", text, names)
 
 
-def _unknown(what: str, text: str, names: Iterable[str]) -> ImagiqError:
+def _unknown(code: str, what: str, text: str, names: Iterable[str]) -> ImagiqError:
     known = sorted(set(names))
     listed = f"Here are {', '.join(known[:SHOWN])}{' and others' if len(known) > SHOWN else ''}." if known else ""
     advice = closest(text, known) or listed or "Sync to get some."
-    return NotFound(f"{what}-unknown", f"No {what} here is called '{text}'.", advice)
+    return NotFound(code, f"No {what} here is called '{text}'.", advice)
 
 
 def closest(text: str, names: Iterable[str]) -> str:
