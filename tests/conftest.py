@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 MACHINES = Path(__file__).parent / "machines"
 
@@ -27,6 +27,9 @@ settings.register_profile(
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(  # the examples of "ci"; whether there is a failure is asked, not for the smallest one
+    "planted", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile("ci")  # `--hypothesis-profile=torture` is loaded later and wins
 

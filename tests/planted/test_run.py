@@ -35,6 +35,8 @@ def untested(first, second):
 def project(tmp_path: Path) -> Path:
     files = {
         "src/toy.py": CODE,
+        "pytest.ini": "[pytest]\nmarkers = torture: long\n",
+        "tests/conftest.py": (ROOT / "tests/conftest.py").read_text("utf-8"),
         "tests/machines/test_total.py": "import toy\n\ndef test_total(): assert toy.total(2, 2) == 4\n",
         "tests/test_product.py": "import toy\n\ndef test_product(): assert toy.product(2, 3) == 6\n",
     }
