@@ -118,7 +118,8 @@ class Bench:
                     self.settle(entry.digest)
 
     def _forget(self) -> None:
-        self.known = Known(self.founding, self.author.site.public if self.author is not None else "")
+        site = self.author.site.public if self.author is not None else ""
+        self.known = Known(self.founding, site, self.checks.steps)
         self.models = Models(self.store, self.checks, largest_bytes=self.limits.model_bytes, read_only=self.read_only)
         self.waiting = WaitingRoom(self.limits)
         self.first_seen_s: dict[Digest, float] = {}

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from imagiq.errors import Corrupt, ImagiqError, Refused, Unsupported
+from imagiq.federation import Step
 from imagiq.keys import verify_certificate, verify_commit
 from imagiq.objects import Commit, Digest, Schema, Tree, digest_of, parse_commit, parse_schema
 
@@ -30,8 +31,13 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class Checks:
-    """Verified commits, parsed schemas, passed gates and recomputed merges, each remembered by digest."""
+    """Verified commits, parsed schemas, passed gates and recomputed merges, each remembered by digest.
 
+    Attributes:
+        steps: The steps of studies that were made of verified commits; each follows from its commit alone.
+    """
+
+    steps: dict[Digest, Step] = field(default_factory=dict)
     _commits: dict[Digest, Commit] = field(default_factory=dict)
     _schemas: dict[Digest, Schema] = field(default_factory=dict)
     _gates: dict[Digest, Gated | ImagiqError] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from imagiq.errors import Refused
-from imagiq.federation import Standing, State, Study, StudyHistory, check_permitted, parse_study
+from imagiq.federation import Standing, State, Step, Study, StudyHistory, check_permitted, parse_study
 from imagiq.history import Entry, History
 from imagiq.objects import Charter, Commit, Digest, Seen
 
@@ -22,14 +22,16 @@ class Known:
     Args:
         founding: Version 1 of the charter: the federation.
         site: The site's public key; "" for a reader.
+        steps: The steps of studies that others in this process have made of the same commits; None: nobody has.
     """
 
-    def __init__(self, founding: Charter, site: str) -> None:
+    def __init__(self, founding: Charter, site: str, steps: dict[Digest, Step] | None = None) -> None:
         self.history = History()
         self.standing = Standing(self.history, founding)
         self.accused: dict[Digest, None] = {}
         """The merges that somebody calls FALSE, in the order of the claims."""
         self._site = site
+        self._steps = steps
         self._studies: dict[Digest, StudyHistory] = {}
         self._own_actions: set[Digest] = set()
         self._indexed_epoch = 0
@@ -65,7 +67,7 @@ class Known:
             self._own_actions.add(commit.action)
         study = parse_study(commit) if commit.recipe.name == "study" else None
         if study is not None and state is not State.VOID and self._permits(study, commit):
-            self._studies[study.digest] = StudyHistory(study, entry)
+            self._studies[study.digest] = StudyHistory(study, entry, self._steps)
         elif commit.study in self._studies:
             name = self.standing.name_of(entry)
             self._studies[commit.study].add(entry, name, is_input=state.is_input)

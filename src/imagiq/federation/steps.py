@@ -75,10 +75,13 @@ class StudyHistory:
     Args:
         study: The study.
         start: The entry of the commit that opened it.
+        made: The steps that were made before, by their commits. A step follows from its commit alone, so the sites of a
+            simulation share them; None: nobody does.
     """
 
-    def __init__(self, study: Study, start: Entry) -> None:
+    def __init__(self, study: Study, start: Entry, made: dict[Digest, Step] | None = None) -> None:
         self.study = study
+        self._made = made
         self._places = {site: place for place, site in enumerate(study.sites)}
         self.start = Step(start.commit, start.height, "", "start", (0,) * len(study.sites))
         self._steps: dict[Digest, Step] = {study.digest: self.start}
@@ -105,14 +108,21 @@ class StudyHistory:
         parents = [self._steps.get(parent.commit) for parent in commit.parents]
         if any(parent is None for parent in parents):
             return
-        kind = commit.recipe.name
-        counts = [max(column) for column in zip(*(p.progress for p in parents if p is not None), strict=True)]
-        counts[self._places[site]] += kind == "train"
-        step = Step(commit, entry.height, site, kind, tuple(counts), commit.base, commit.parents_in("input"))
+        made = None if self._made is None else self._made.get(entry.digest)
+        step = made or self._make(entry, site, [p.progress for p in parents if p is not None])
         self._steps[step.digest] = step
         self.version += 1
         if is_input:
             self._let_in(step)
+
+    def _make(self, entry: Entry, site: str, before: Sequence[tuple[int, ...]]) -> Step:
+        commit, kind = entry.commit, entry.commit.recipe.name
+        counts = [max(column) for column in zip(*before, strict=True)]
+        counts[self._places[site]] += kind == "train"
+        step = Step(commit, entry.height, site, kind, tuple(counts), commit.base, commit.parents_in("input"))
+        if self._made is not None:
+            self._made[step.digest] = step
+        return step
 
     def judge(self, digest: Digest, *, is_input: bool) -> None:
         """Take into account that the state of a commit has changed; one that is no step is ignored."""
