@@ -41,7 +41,7 @@ def _size() -> Row:
         python = str(venv / ("Scripts" if sys.platform == "win32" else "bin") / "python")
         constraints = str(ROOT / "constraints.txt")
         try:
-            _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", str(source), "-c", constraints)
+            _run(sys.executable, "-m", "pip", "--python", python, "install", "-qq", str(source), "-c", constraints)
         except subprocess.CalledProcessError:
             size, note = None, "pip could not install it: is a package index within reach?"
         else:
