@@ -110,8 +110,7 @@ class FolderStore:
             self._files.unlink(f"{self._layout.temporary}/{name}")
         if was_closed:
             return
-        with suppress(FileNotFoundError):
-            self._files.sync(self._layout.journal)
+        self._journal.renew()
         self._publisher.doubt([self._layout.above, self.root, *map(self._layout.shelf, FOLDERS)])
         for kind in ("objects", "commits"):
             self._publisher.doubt(f"{self._layout.shelf(kind)}/{two}" for two in self._fans(kind))

@@ -162,17 +162,30 @@ class FolderJournal:
         self._require_writable()
         payloads = [encode_record(record) for record in records]
         settled = sum(_HEAD + len(payload) for payload in payloads)
-        content = b"".join(frame(payload, settled) for payload in payloads)
         with self._lock, writing(self._root):
-            with suppress(FileNotFoundError):
-                self._files.unlink(self._temporary)
-            self._files.write(self._temporary, content)
-            self._files.rename(self._temporary, self._path)
-            self._checked, self._torn, self._renamed = True, False, True
-            self._settled = settled
-            self._unsettled.clear()
-            self._files.sync_folder(self._root)
-            self._renamed = False
+            self._replace(b"".join(frame(payload, settled) for payload in payloads))
+
+    def renew(self) -> None:
+        """After a kill: write what can be read into a new file.
+
+        Syncing the old one is not enough: if that failed before the kill, the system may show what it will never write.
+        """
+        with self._lock, suppress(FileNotFoundError):
+            content = self._files.read(self._path)
+            found = scan(content)
+            if not found.damaged:
+                self._replace(content[: found.end])
+
+    def _replace(self, content: bytes) -> None:
+        with suppress(FileNotFoundError):
+            self._files.unlink(self._temporary)
+        self._files.write(self._temporary, content)
+        self._files.rename(self._temporary, self._path)
+        self._checked, self._torn, self._renamed = True, False, True
+        self._settled = len(content)
+        self._unsettled.clear()
+        self._files.sync_folder(self._root)
+        self._renamed = False
 
     def close(self) -> None:
         """Make everything durable, if that was not done yet."""
