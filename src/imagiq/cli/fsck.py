@@ -31,7 +31,8 @@ def command(folder: Path, *, repair: bool, wants_json: bool) -> int:
     found = fsck(find(folder), repair=repair, progress=progress)
     if wants_json:
         fields = as_json(found)
-        say(as_document({"command": "fsck", "ok": not found.problems, **(fields if isinstance(fields, dict) else {})}))
+        result = {"command": "fsck", "ok": not found.problems, "problems": found.problems}
+        say(as_document(result | (fields if isinstance(fields, dict) else {})))
     else:
         for line in _lines(found):
             say(line)

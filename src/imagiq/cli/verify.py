@@ -41,8 +41,8 @@ def command(folder: Path, commit: str | None, *, wants_json: bool) -> int:
     found = verify(bench, None if commit is None else resolve(bench, commit), progress=progress)
     if wants_json:
         fields = as_json(found)
-        content = {"command": "verify", "ok": not found.problems, **(fields if isinstance(fields, dict) else {})}
-        say(as_document(content))
+        result = {"command": "verify", "ok": not found.problems, "problems": found.problems}
+        say(as_document(result | (fields if isinstance(fields, dict) else {})))
     else:
         for line in _lines(found):
             say(line)
