@@ -21,7 +21,7 @@ P, L, BLOB = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493, 4_194
 ORDER_8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022
 FLOATS = {"float64": (53, 1023), "float32": (24, 127), "float16": (11, 15), "bfloat16": (8, 127)}
 # Kind and fields: "?": optional; "=", form. Form: kind, ":", bound; arrays: "*", how many at most, "^" and by what they rise.
-FORMS = r"""charter kind=word:charter title=text:256 version=int:1 previous?=hex:64 federation?=hex:64 rules=json members=member*4096^name voters=text:64*4096^ recovery=hex:64*4096^ cuts=sighting*16384^feed
+FORMS = r"""charter kind=word:charter title=text:256 version=int:1 previous?=hex:64 federation?=hex:64 rules=json members=member*4096^name voters=text:64*4096^ recovery=hex:64*64^ cuts=sighting*16384^feed
 member name=word:[^\0-\x1f\x7f-\x9f]{1,64} site_key=hex:64 exchange_key=hex:64; sighting feed=hex:64 number=int:1 commit=hex:64; json
 schema kind=word:schema groups=group*1024 architecture=json channels=text:4194304*1024 labels=each:int:0 preprocessing=json
 tensor name=word:(?s:.){1,512} dtype=word:u?int(8|16|32|64)|float(16|32|64|8_e4m3fn|8_e5m2)|bfloat16|bool shape=int:0*16 rule=word:mean|max|min|equal; group name=text:512 tensors=tensor*100000
@@ -258,11 +258,12 @@ class Repository:
         for name, c in self._commits.items():
             feed, number, site = c["feed"], c["number"], c["proof"]["site"]
             beyond = name not in chains[feed] if chains[feed] else feed in cuts and number > cuts[feed]["number"]
-            gone = self.line and feed not in cuts and site not in ruling["names"]
+            gone = beyond or (self.line and feed not in cuts and site not in ruling["names"])
             twice = number >= self.forks.get(feed, math.inf) or certified[site, c["proof"]["number"]] > 1
             sound = all(self.states[parent["commit"]] == "sound" for parent in c["parents"])
             worth = "contested" if twice and not chains[feed] else "sound" if sound else "tainted"
-            self.states[name] = "void" if (beyond or gone) and c["recipe"]["name"] not in {"vote", "recover"} else worth
+            word = f"{c['recipe']['name']} {c['recipe']['version']} {c['parents']} {c.get('tree')}"
+            self.states[name] = worth if word in {"vote 1 [] None", "recover 1 [] None"} or not gone else "void"
         followed = {c.get("previous") for c in commits}
         self.heads = sorted((c["feed"], name) for name, c in self._commits.items() if name not in followed)
 

@@ -75,7 +75,8 @@ def states_from_scratch(reader: Reader) -> dict[Digest, str]:
             if cut is None
             else (commit.number > cut.number if chain is None else commit.digest not in chain)
         )
-        if void and commit.recipe.name not in {"vote", "recover"}:
+        is_word = commit.recipe.name in {"vote", "recover"} and commit.recipe.version == 1
+        if void and not (is_word and commit.tree is None and not commit.parents):
             states[commit.digest] = "void"
         elif chain is None and (forks or len(feeds[entry.site, entry.certificate]) > 1):
             states[commit.digest] = "contested"

@@ -250,7 +250,9 @@ class Model:
 
     def _is_void(self, digest: str) -> bool:
         body = self.commits[digest]
-        if not self.line.versions or body["recipe"]["name"] in {"vote", "recover"}:
+        recipe = body["recipe"]
+        is_word = recipe["name"] in {"vote", "recover"} and recipe["version"] == 1
+        if not self.line.versions or (is_word and not body["parents"] and "tree" not in body):
             return False
         cut = self.cuts.get(body["feed"])
         if cut is None:

@@ -10,11 +10,11 @@ from imagiq.federation.ballots import DoubleVote, double_votes, early_votes
 from imagiq.federation.line import Line, line_of
 from imagiq.federation.votes import Recovery, Vote, missing_charter, recovery_in, vote_in
 from imagiq.history import Entry, History
-from imagiq.objects import Charter, Digest
+from imagiq.objects import Charter, Commit, Digest
 
 __all__ = ["Standing", "State"]
 
-NEVER_VOID = frozenset({"vote", "recover"})
+WORDS_ON_CHARTERS = frozenset({"vote", "recover"})
 
 
 class State(Enum):
@@ -109,7 +109,7 @@ class Standing:
         in_doubt = self._learn_evidence(entry)
         self._states[entry.digest] = self._judge(entry)
         told = self._judge_again(in_doubt)
-        if entry.commit.recipe.name in NEVER_VOID and self._count(entry):
+        if entry.commit.recipe.name in WORDS_ON_CHARTERS and self._count(entry):
             told = self._follow_line() | told
         told.pop(entry.digest, None)
         return self._changed_since(told)
@@ -200,7 +200,7 @@ class Standing:
         return told
 
     def _judge(self, entry: Entry) -> State:
-        if entry.commit.recipe.name not in NEVER_VOID and self._is_void(entry):
+        if not _is_never_void(entry.commit) and self._is_void(entry):
             return State.VOID
         if self._is_contested(entry):
             return State.CONTESTED
@@ -226,3 +226,9 @@ class Standing:
         if forked_at is not None and commit.number >= forked_at:
             return True
         return (entry.site, entry.certificate) in self._doubly_certified
+
+
+def _is_never_void(commit: Commit) -> bool:
+    """Tell whether a commit is a mere word on charters: nothing else may pass a cut in its clothes."""
+    is_word = commit.recipe.name in WORDS_ON_CHARTERS and commit.recipe.version == 1
+    return is_word and commit.tree is None and not commit.parents

@@ -12,7 +12,8 @@ from imagiq.objects.canonical import Fields
 
 __all__ = ["Named", "Study", "check_permitted", "parse_study", "study_recipe"]
 
-SITE_LIMIT = 4096
+SITE_LIMIT = 1000
+"""So many models fit into one merge, beside its base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ def study_recipe(
     Raises:
         Misuse: no sites, or a budget that is not positive.
     """
-    if not sites or steps < 1 or updates < 1:
+    if not 0 < len(sites) <= SITE_LIMIT or steps < 1 or updates < 1:
         raise Misuse(
-            "study-terms", "A study needs sites, and a budget of at least one step and update.", "Correct its terms."
+            "study-terms",
+            f"A study needs from 1 to {SITE_LIMIT} sites, and a budget of at least one step and update.",
+            "Correct its terms.",
         )
     parameters: dict[str, JSON] = {
         "title": title,
@@ -110,13 +113,19 @@ def check_permitted(study: Study, charter: Charter) -> None:
     """Check that a charter permits a study.
 
     Raises:
-        Refused: its strategy or task is not among those allowed.
+        Refused: its strategy or task is not among those allowed, or what is allowed cannot be read: then nothing is.
     """
     for what, name in (("strategies", study.strategy.name), ("tasks", study.task.name)):
-        allowed = charter.rules.get(what)
-        if isinstance(allowed, Sequence) and name not in allowed:
+        allowed = charter.rules.get(what, [name])
+        if not isinstance(allowed, list | tuple) or not all(isinstance(item, str) for item in allowed):
+            raise Refused(
+                "charter-rules",
+                f"The charter's '{what}' are no list of names.",
+                "Propose a charter that says what it means.",
+            )
+        if name not in allowed:
             raise Refused(
                 "study-not-permitted",
-                f"The charter does not permit '{name}'; its {what} are {', '.join(map(str, allowed))}.",
+                f"The charter does not permit '{name}'; its {what} are {', '.join(map(str, allowed)) or 'none'}.",
                 "Choose one of these, or propose another charter.",
             )

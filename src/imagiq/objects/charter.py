@@ -19,6 +19,7 @@ __all__ = ["Charter", "Cut", "Member", "parse_charter"]
 CHARTER_LIMIT = 1 * 2**20
 MEMBER_LIMIT = 4096
 CUT_LIMIT = 16_384
+RECOVERY_LIMIT = 64
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -127,6 +128,7 @@ def _problem_with(charter: Charter) -> str:
             or [cut.feed for cut in charter.cuts] != sorted({cut.feed for cut in charter.cuts})
         ),
         "has no voters, or voters who are no members": not charter.voters or not set(charter.voters) <= set(names),
+        f"has more than {RECOVERY_LIMIT} recovery keys": len(charter.recovery) > RECOVERY_LIMIT,
         "has a member without a name, or with one that is longer than 64 characters or holds a control character": any(
             not 0 < len(name) <= 64 or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in name) for name in names
         ),
@@ -177,7 +179,9 @@ def parse_charter(raw: bytes) -> Charter:
             ),
             members=tuple(map(_parse_member, fields.objects("members", limit=MEMBER_LIMIT))),
             voters=fields.texts("voters", limit=MEMBER_LIMIT),
-            recovery=tuple(parse_digest(key, "A recovery key") for key in fields.texts("recovery", limit=MEMBER_LIMIT)),
+            recovery=tuple(
+                parse_digest(key, "A recovery key") for key in fields.texts("recovery", limit=RECOVERY_LIMIT)
+            ),
             cuts=tuple(map(_parse_cut, fields.objects("cuts", limit=CUT_LIMIT))),
             rules=fields.mapping("rules"),
             raw=raw,
