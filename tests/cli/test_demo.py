@@ -4,9 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from imagiq.cli.outcome import show_outcome
+from imagiq.cli.watching import Lines, Watcher
+from imagiq.simulation import Crash, Outcome, World, simulate
+from tests.simulation.wards import cases_of, into, scenario
 
 ROOT = Path(__file__).parents[2]
 WAYS = ["alone", "fedavg", "cyclic", "incremental", "latest-of-each"]
@@ -93,3 +100,66 @@ def test_simulate_compares_strategies_and_leaves_repositories(tmp_path: Path) ->
     assert wrong.returncode != 0
     assert "Did you mean 'fedavg'?" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def shown(outcome: Outcome, width: int) -> str:
+    console = Console(width=width, record=True, file=StringIO(), highlight=False)
+    show_outcome(console, outcome)
+    return console.export_text()
+
+
+def test_a_narrow_terminal_gets_scores_without_intervals() -> None:
+    outcome = simulate(scenario("local", "fedavg"), cases=cases_of())
+    wide, narrow = shown(outcome, 100), shown(outcome, 80)
+    assert "interval over patients" in wide
+    assert "interval over patients" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+    mean = outcome.way("fedavg").mean.auc
+    assert mean is not None
+    assert f"{mean.point:.3f}" in narrow
+
+
+def test_of_many_sites_the_lowest_middle_and_highest_are_shown() -> None:
+    names = tuple(f"ward-{number}" for number in range(7))
+    outcome = simulate(scenario("local", names=names), cases=cases_of(names))
+    points = sorted(r.score.auc.point for r in outcome.way("local").sites if r.score.auc is not None)
+    printed = shown(outcome, 100)
+    (line,) = [line for line in printed.splitlines() if line.startswith("local")][:1]
+    assert line.split()[1:4] == [f"{points[0]:.3f}", f"{points[3]:.3f}", f"{points[6]:.3f}"]
+    assert "7 of 7" in printed
+
+
+def test_who_is_not_finished_is_marked() -> None:
+    outcome = simulate(scenario("fedavg", until_s=1.5), cases=cases_of())
+    printed = shown(outcome, 100)
+    assert "…" in printed
+    assert "it waits for" in printed
+
+
+def test_the_live_table_shows_what_each_site_does() -> None:
+    console = Console(width=100, force_terminal=True, file=StringIO())
+    watcher, seen = Watcher(console), list[World]()
+    faults = (Crash(site="west", at_s=1.1, for_s=1e9),)
+    begin = into(seen)
+    with watcher:
+        simulate(
+            scenario("local", faults=faults),
+            cases=cases_of(),
+            progress=lambda world: (begin(world), watcher.begin(world))[1],
+        )
+    paper = Console(width=100, record=True, file=StringIO())
+    paper.print(watcher.drawn())
+    lines = {line.split()[0]: line for line in paper.export_text().splitlines() if line.strip()}
+    assert "is down" in lines["west"]
+    assert "rests" in lines["east"]
+    assert lines["east"].split()[2] == "4"
+
+
+def test_in_a_pipe_each_measurement_crash_and_start_is_a_line() -> None:
+    lines: list[str] = []
+    of = scenario("local", faults=(Crash(site="west", at_s=1.1, for_s=5.0),))
+    simulate(of, cases=cases_of(), progress=Lines(lines.append).begin)
+    assert [line.split("  ")[-1].split(":")[0].strip() for line in lines if "west" in line] == [
+        *("has crashed", "has started again", "local")
+    ]
+    assert sum("measured what came of it: accuracy 0." in line for line in lines) == 3

@@ -111,5 +111,7 @@ def _show_commands(on: Console, folder: Path, world: World) -> None:
     )
     on.print(Text("\nThe hospitals' repositories are left behind. Try:", "bold"))
     width = max(len(command) for command, _ in commands)
+    is_wide = on.width >= width + max(len(why) for _, why in commands) + 4
     for command_line, why in commands:
-        on.print(Text.assemble("  ", (f"{command_line:{width}}", "cyan"), (f"  {why}", "dim")), soft_wrap=True)
+        said = (f"  {why}", "dim") if is_wide else ""
+        on.print(Text.assemble("  ", (f"{command_line:{width}}", "cyan"), said), soft_wrap=True)

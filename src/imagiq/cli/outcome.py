@@ -17,6 +17,8 @@ from imagiq.simulation import POOLED, Hospital, Measures, Outcome, SiteResult, W
 __all__ = ["WIDTH", "show_outcome"]
 
 WIDTH = 100
+WIDE = 98
+"""A terminal that is narrower shows scores without their intervals."""
 MOST_COLUMNS = 4
 """With more sites than this a table shows their lowest, middle and highest instead of each."""
 
@@ -25,17 +27,18 @@ Measure = Literal["auc", "accuracy"]
 
 def show_outcome(console: Console, outcome: Outcome) -> None:
     """Print all tables and findings of an outcome."""
+    is_wide = console.width >= WIDE
     if len(outcome.hospitals) <= MOST_COLUMNS:
         console.print(_hospitals(outcome.hospitals))
     if any(way.mean.auc is not None for way in outcome.ways):
         console.print(_heading("AUC", "how well a site's model tells its held-back cases apart; 0.5 is chance"))
-        console.print(_scores(outcome, "auc"))
+        console.print(_scores(outcome, "auc", is_wide=is_wide))
     if any(way.mean.accuracy is not None for way in outcome.ways):
         console.print(_heading("Accuracy", "share of held-back cases on the right side of 0.5"))
-        console.print(_scores(outcome, "accuracy"))
+        console.print(_scores(outcome, "accuracy", is_wide=is_wide))
         console.print(
             Text(
-                "Beside each score its 95 % interval over patients. ▲ better, ▼ worse than alone beyond chance.",
+                f"{'Beside each score its 95 % interval over patients. ' if is_wide else ''}▲ better, ▼ worse than alone beyond chance.",
                 "dim",
             )
         )
@@ -76,7 +79,7 @@ def _hospitals(hospitals: Sequence[Hospital]) -> Table:
     return table
 
 
-def _scores(outcome: Outcome, measure: Measure) -> Table:
+def _scores(outcome: Outcome, measure: Measure, *, is_wide: bool) -> Table:
     table = _table("way")
     few = len(outcome.hospitals) <= MOST_COLUMNS
     for name in [h.title for h in outcome.hospitals] if few else ["lowest site", "middle site", "highest site"]:
@@ -84,9 +87,9 @@ def _scores(outcome: Outcome, measure: Measure) -> Table:
     table.add_column("mean", no_wrap=True)
     table.add_column("of pooled", justify="right")
     for way in outcome.lines:
-        cells = _each(outcome, way, measure) if few else _spread(outcome, way, measure)
+        cells = _each(outcome, way, measure, is_wide=is_wide) if few else _spread(outcome, way, measure)
         share = way.share_of_pooled.get(measure)
-        mean = _cell(_of(way.mean, measure), _of(way.gain, measure) if way.gain else None, is_bold=True)
+        mean = _cell(_of(way.mean, measure), _of(way.gain, measure) if way.gain else None, is_wide=is_wide)
         row_style = "dim" if way.title == POOLED else ""
         table.add_row(way.title, *cells, mean, "" if share is None else f"{share:.1%}", style=row_style)
     return table
@@ -96,7 +99,7 @@ def _of(measures: Measures, measure: Measure) -> Interval | None:
     return measures.auc if measure == "auc" else measures.accuracy
 
 
-def _each(outcome: Outcome, way: Way, measure: Measure) -> list[Text]:
+def _each(outcome: Outcome, way: Way, measure: Measure, *, is_wide: bool) -> list[Text]:
     results = {result.site: result for result in way.sites}
     cells = []
     for hospital in outcome.hospitals:
@@ -105,7 +108,7 @@ def _each(outcome: Outcome, way: Way, measure: Measure) -> list[Text]:
             cells.append(Text("-", "dim"))
             continue
         gain = None if result.gain is None else _of(result.gain, measure)
-        cell = _cell(_of(result.score, measure), gain)
+        cell = _cell(_of(result.score, measure), gain, is_wide=is_wide)
         if measure == "auc" and not hospital.auc_tells and result.score.auc is not None:
             cell = Text("tells nothing", "dim")
         cells.append(cell if result.finished else Text.assemble(cell, ("…", "yellow")))
@@ -121,7 +124,7 @@ def _spread(outcome: Outcome, way: Way, measure: Measure) -> list[Text]:
     return [Text(f"{point:.3f}") for point in (points[0], median(points), points[-1])]
 
 
-def _cell(score: Interval | None, gain: Interval | None, *, is_bold: bool = False) -> Text:
+def _cell(score: Interval | None, gain: Interval | None, *, is_wide: bool) -> Text:
     if score is None:
         return Text("-", "dim")
     mark, style = " ", ""
@@ -129,8 +132,8 @@ def _cell(score: Interval | None, gain: Interval | None, *, is_bold: bool = Fals
         mark, style = "▲", "green"
     elif gain is not None and gain.high < 0:
         mark, style = "▼", "red"
-    interval = f"{_short(score.low)}-{_short(score.high)}"
-    return Text.assemble((f"{score.point:.3f}", "bold" if is_bold else ""), (mark, style), (interval, "dim"))
+    interval = f"{_short(score.low)}-{_short(score.high)}" if is_wide else ""
+    return Text.assemble(f"{score.point:.3f}", (mark, style), (interval, "dim"))
 
 
 def _short(part: float) -> str:

@@ -44,7 +44,7 @@ class Watcher:
     def __init__(self, console: Console) -> None:
         self._draw: Callable[[], RenderableType] = lambda: Text("")
         # The state is asked for only when it is drawn, not at each of thousands of events.
-        self._live = Live(console=console, refresh_per_second=15, transient=True, get_renderable=self._drawn)
+        self._live = Live(console=console, refresh_per_second=15, transient=True, get_renderable=self.drawn)
 
     def __enter__(self) -> Self:
         """Start drawing."""
@@ -55,7 +55,8 @@ class Watcher:
         """Stop drawing, and leave nothing."""
         self._live.stop()
 
-    def _drawn(self) -> RenderableType:
+    def drawn(self) -> RenderableType:
+        """Return the table as it is now."""
         return self._draw()
 
     def begin(self, world: World) -> Callable[[Happening], None]:

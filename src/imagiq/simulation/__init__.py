@@ -2,13 +2,14 @@
 
 from imagiq.simulation.files import read_scenario
 from imagiq.simulation.founding import SiteCases
+from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
 from imagiq.simulation.outcome import POOLED, Hospital, Measures, Outcome, SiteResult, Way
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
-from imagiq.simulation.world import Happening, World
+from imagiq.simulation.world import World
 
 __all__ = [
     "POOLED",

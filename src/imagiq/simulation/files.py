@@ -43,7 +43,11 @@ def read_scenario(
     data = file.table("data", needed=cases is None)
     found = read_cases(data) if cases is None else cases_of(cases)
     named = [_site(table, found) for table in file.tables("site")]
-    refined = {site.cases or site.name for site in named}
+    refined = {site.cases for site in named}
+    if len(refined) < len(named):
+        raise Misuse(
+            "scenario-site", f"{path.name}: two [[site]] have the same cases.", "Give each site cases of its own."
+        )
     sites = (*named, *(SimulatedSite(name=name) for name in found if name not in refined))
     task, budget = file.table("task", needed=True), file.table("budget")
     steps, updates = budget.whole("steps", None), budget.whole("updates", None)

@@ -12,13 +12,14 @@ from imagiq.learning import Learner, find
 from imagiq.simulation.assembling import histories_of, outcome_of
 from imagiq.simulation.files import read_scenario
 from imagiq.simulation.founding import SiteCases, schema_for
+from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.simulation.outcome import Outcome
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
 from imagiq.simulation.sources import CasesOfSites, cases_of
 from imagiq.simulation.toml import explaining, suggestion
-from imagiq.simulation.world import Happening, World
+from imagiq.simulation.world import World
 from imagiq.store import MemoryStore
 from imagiq.strategies import BUILT_IN
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagiq.bench import Bench
 from imagiq.clock import VirtualClock
@@ -20,6 +20,7 @@ from imagiq.history import Entry
 from imagiq.learning import Learner
 from imagiq.objects import Digest
 from imagiq.simulation.founding import SiteCases
+from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event
 from imagiq.simulation.machines import Machine, Machines
 from imagiq.simulation.network import FaultyPeer, Lines, Mishap, Traffic
@@ -27,32 +28,9 @@ from imagiq.simulation.scenario import Crash, Partition, Scenario, SimulatedSite
 from imagiq.site import Planned, Site
 from imagiq.store import MemoryStore, Store
 
-__all__ = ["Happening", "World"]
+__all__ = ["World"]
 
 FAULTS = frozenset({"crash", "start", "heal"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """Something that whoever watches a simulation may want to show.
-
-    Attributes:
-        at_s: When, on the virtual clock.
-        site: Where.
-        what: "began", "commit", "failed", "crash" or "start".
-        study: In which study, where it belongs to one.
-        work: What was begun, or failed.
-        entry: What was committed.
-        took_s: How long the work took that ended with this.
-    """
-
-    at_s: float
-    site: str
-    what: str
-    study: Digest | None = None
-    work: Work | None = None
-    entry: Entry | None = None
-    took_s: float = 0.0
 
 
 class World:
