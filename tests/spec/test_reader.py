@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from imagiq.bench.repository import open_repository
+from imagiq.bench.verify import verify
 from imagiq.objects import Commit, Cut, Digest, Recipe, digest_of
 from spec import reader
 from spec.vectors.builder import SCHEMA, Federation, Site, founding, successor
@@ -19,7 +22,7 @@ from spec.vectors.scenes import SCENES, answers
 
 READER = Path(str(reader.__file__))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-REPOSITORY = FIXTURES / "repository"
+REPOSITORY = FIXTURES / "repository" / ".imagiq"
 ANNA, BERT, CARL, DORA = (Site(name) for name in ("anna", "bert", "carl", "dora"))
 
 
@@ -224,10 +227,20 @@ def test_it_reads_a_repository_that_imagiqs_store_has_written(tmp_path: Path) ->
     assert found["states"] == answers(world)["states"]
 
 
-@pytest.mark.skipif(not REPOSITORY.exists(), reason="there is no fixture yet")
 def test_it_reads_the_fixture() -> None:
-    folder = REPOSITORY / ".imagiq" if (REPOSITORY / ".imagiq").exists() else REPOSITORY
     expected = json.loads((FIXTURES / "expected.json").read_text("utf-8"))
-    code, found = read(folder)
-    assert code == 0
+    code, found = read(REPOSITORY)
+    assert code == expected.pop("exit")
     assert {key: found[key] for key in expected} == expected
+
+
+def test_imagiq_reads_the_fixture_as_the_second_reader_does(tmp_path: Path) -> None:
+    expected = json.loads((FIXTURES / "expected.json").read_text("utf-8"))
+    bench = open_repository(shutil.copytree(REPOSITORY.parent, tmp_path / "copy"))
+    assert {entry.digest: bench.standing.state(entry.digest).value for entry in bench.history} == expected["states"]
+    assert [charter.digest for charter in bench.standing.line.versions] == expected["line"]
+    assert dict(bench.history.forks) == expected["forks"]
+    found = verify(bench)
+    false = {name for name, problem in expected["problems"].items() if problem == "FALSE"}
+    assert {merge.digest for merge in found.merges if merge.finding == "FALSE"} == false
+    assert len(false) == 1
