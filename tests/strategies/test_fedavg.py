@@ -121,6 +121,19 @@ def test_a_late_contribution_is_an_extra_input_of_the_next_merge_once() -> None:
     assert chosen(study, "B").number == 4
 
 
+def test_of_two_late_contributions_from_one_base_one_counts() -> None:
+    study = late_by_one()
+    worker = study.workers["C"]
+    study.commits.append(worker.do(Train(base=study.start.digest, step=1, progress=0.5), 0.0))
+    study.tell_all()
+    everybody(study, "A", "B", "C")
+    merge = study.act("A")
+    assert isinstance(merge, Merge)
+    assert len(merge.inputs) == 4
+    study.tell_all()
+    assert chosen(study, "B").number == 2
+
+
 def test_a_late_contribution_does_not_count_for_the_quorum() -> None:
     study = late_by_one()
     everybody(study, "A")
