@@ -156,7 +156,7 @@ def _take(bench: Bench, peer: Peer, ask: Ask) -> None:
     idle = 0
     while idle < IDLE_BATCHES:
         known = len(bench.history) + len(bench.waiting)
-        if not bench.admit(islice(answer, BATCH), peer.name):
+        if len(bench.admit(islice(answer, BATCH), peer.name)) < BATCH:
             return
         idle = 0 if len(bench.history) + len(bench.waiting) != known else idle + 1
 
