@@ -104,7 +104,7 @@ def check_format(files: Files, layout: Layout) -> None:
             raise NotFound(
                 "store-missing",
                 f"{layout.root} is no imagiq repository.",
-                "Name its folder, or make one with `imagiq init`.",
+                "Name its folder, or make one with `imagiq demo`.",
             ) from error
     if text != FORMAT_TEXT:
         shown = text[:40].decode("utf-8", "replace").strip()
