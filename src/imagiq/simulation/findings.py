@@ -25,7 +25,10 @@ def with_findings(outcome: Outcome, *, updates: int) -> Outcome:
     found += _shares(outcome.hospitals)
     found += _few(outcome.hospitals)
     if any(way.mean.accuracy is not None for way in outcome.ways):
-        found.append("Intervals (95 %) are over patients, for this one seed; another seed moves the numbers as well.")
+        found.append(
+            "Intervals (95 %) are over patients, for this one seed, and not widened for the number of comparisons: with "
+            "another seed another way may stand out, so look at several (--seed) before you believe one."
+        )
     if outcome.pooled is not None:
         found.append(
             f"Pooled is one model trained on the cases of all sites together, with {updates} updates, as many as all "
