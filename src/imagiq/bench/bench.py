@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from imagiq.bench.admission import (
@@ -138,7 +139,8 @@ class Bench:
                 self.first_seen_s[commit] = min(self._clock.now_s(), at_ms / 1000 if isinstance(at_ms, int) else 0.0)
             elif record.get("kind") == "recomputed":
                 commit = parse_digest(record.get("commit"), "A journal's commit")
-                self.verdicts |= {commit: verdict for verdict in Verdict if verdict.value == record.get("verdict")}
+                with suppress(ValueError):  # a later version may have found more to say
+                    self.verdicts[commit] = Verdict(record.get("verdict"))
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
         for record in records:
