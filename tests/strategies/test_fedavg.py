@@ -130,6 +130,7 @@ def test_of_two_late_contributions_from_one_base_one_counts() -> None:
     merge = study.act("A")
     assert isinstance(merge, Merge)
     assert len(merge.inputs) == 4
+    assert study.commits[0].digest in dict(merge.inputs), "the first"
     study.tell_all()
     assert chosen(study, "B").number == 2
 
@@ -185,6 +186,29 @@ def test_a_removed_server_is_followed_by_the_first_site() -> None:
     assert [name for name, _ in study.merges()] == ["C", "A", "A"]
 
 
+def test_what_a_removed_site_gave_is_not_merged_in_time_or_late() -> None:
+    study = late_by_one()
+    everybody(study, "A", "B", "C")
+    study.members.discard("C")
+    merge = study.act("A")
+    assert isinstance(merge, Merge)
+    assert sorted(weight for _, weight in merge.inputs) == [10, 20]
+
+
+def test_what_only_a_merge_beside_the_chosen_chain_has_taken_in_is_late() -> None:
+    study = Execution("fedavg", sites=3, steps=3, quorum=2)
+    everybody(study, "A", "B", "C")
+    a, b, c = study.commits
+    for site, pair in (("B", (a, b)), ("C", (a, c))):
+        inputs = sorted(pair, key=lambda commit: commit.digest)
+        give(study, merge_by(study, site, None, inputs, [commit.cases or 0 for commit in inputs]))
+    beside = {b.digest, c.digest} - set(chosen(study, "A").model.inputs)
+    everybody(study, "A", "B", "C")
+    merge = study.act("A")
+    assert isinstance(merge, Merge)
+    assert beside < set(dict(merge.inputs))
+
+
 def test_a_round_stays_valid_when_members_join_or_come_back() -> None:
     study = Execution("fedavg", sites=3, steps=2)
     study.members.discard("C")
@@ -219,6 +243,15 @@ class TestValidMerges:
         give(study, merge_by(study, "B", None, trained[:1], self.cases(trained[:1])))
         assert chosen(study, "A", least=2).number == 0
         assert isinstance(study.act("A"), Merge)
+
+    def test_late_contributions_do_not_count_for_the_sites_of_a_round(self) -> None:
+        study, trained = self.two()
+        round_1 = give(study, merge_by(study, "B", None, trained[:2], self.cases(trained[:2])))
+        everybody(study, "A")
+        inputs = sorted([study.commits[-1], trained[2]], key=lambda commit: commit.digest)
+        give(study, merge_by(study, "C", round_1, inputs, self.cases(inputs)))
+        assert chosen(study, "A", least=1).number == 2
+        assert chosen(study, "A", least=2).number == 1
 
     def test_other_weights_than_the_cases_are_not_valid(self) -> None:
         study, trained = self.two()
