@@ -72,11 +72,10 @@ def _with_benches(store: FolderStore, federation: Founded, count: int) -> Sequen
         admitting_s += seconds(lambda batch=batch: bench.admit(batch, "a peer"))  # type: ignore[misc]
     assert len(bench.history) == count
     other = Bench(store, federation.charter, clock=VirtualClock(), checks=checks, read_only=True)
-    peer = BenchPeer("a peer", other)
     assert len(other.history) == count
     site = site_of(next(iter(federation.authors)), bench)
-    pulling_s = statistics.median(seconds(lambda: pull(bench, peer)) for _ in range(REPEATS))
-    syncing_s = statistics.median(seconds(lambda: site.sync(peer)) for _ in range(REPEATS))
+    pulling_s = statistics.median(seconds(lambda: pull(bench, BenchPeer("a peer", other))) for _ in range(REPEATS))
+    syncing_s = statistics.median(seconds(lambda: site.sync(BenchPeer("a peer", other))) for _ in range(REPEATS))
     what, budget = f"{count:,} commits of {SITES} sites", f"{SYNC_MS} ms"
     return [
         Row(what=f"{what}: admit all", measured=admitting_s, unit="s", note=f"They have {size / 1e6:.0f} MB."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import process_time
 
 from benchmarks.budgets.cases import FEATURES, cases_of
 from benchmarks.table import Row
@@ -40,7 +41,9 @@ def measure(*, quick: bool) -> Sequence[Row]:
     worlds: list[World] = []
     founding_s = seconds(lambda: worlds.append(world_of(sites)))
     (world,) = worlds
+    cpu_s = process_time()
     running_s = seconds(world.run)
+    cpu_s = process_time() - cpu_s
     grown_mib = (resident_bytes() - before) / sites / 2**20
     actions = [action for name in world.names for action in world.site(name).actions().values()]
     assert all(isinstance(action, Finished) for action in actions)
@@ -51,6 +54,6 @@ def measure(*, quick: bool) -> Sequence[Row]:
     return [
         Row(what=f"{what}: run", measured=running_s, unit="s",
             note=f"All finished with one history of {commits:,} commits; {len(world.journal):,} events. "
-            f"Founding took {founding_s:.1f} s."),
+            f"Founding took {founding_s:.1f} s. Running took {cpu_s:.0f} s of one processor."),
         Row(what=f"{what}: memory of a site", measured=grown_mib, unit="MiB"),
     ]  # fmt: skip
