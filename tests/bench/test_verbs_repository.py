@@ -64,7 +64,9 @@ def test_a_folder_called_like_a_repository_is_none(tmp_path: Path) -> None:
 
 def test_a_repository_is_not_made_twice(sites: Repositories) -> None:
     with pytest.raises(Conflict):
-        create(sites["a"], founding_charter(["a"]), site_key=SiteKey.new(), feed_key=FeedKey.new(), clock=VirtualClock())
+        create(
+            sites["a"], founding_charter(["a"]), site_key=SiteKey.new(), feed_key=FeedKey.new(), clock=VirtualClock()
+        )
 
 
 def test_one_at_a_time_writes_and_anybody_reads(sites: Repositories) -> None:

@@ -65,7 +65,9 @@ def test_a_damaged_model_is_not_summed_up(sites: Repositories) -> None:
 
 def test_a_model_that_was_set_aside_is_shown_with_the_reason(sites: Repositories) -> None:
     bench = sites.writable("a")
-    tree = bench.models.keep(schema := schema_of({"w": np.array([np.nan], "f4")}), blobs_of(schema, {"w": np.array([np.nan], "f4")}))
+    tree = bench.models.keep(
+        schema := schema_of({"w": np.array([np.nan], "f4")}), blobs_of(schema, {"w": np.array([np.nan], "f4")})
+    )
     entry = bench.commit(Recipe("note", 1), tree=tree)
     shown = show(bench, entry)
     assert shown.model == "set aside"

@@ -153,7 +153,9 @@ def test_merges_of_unknown_kind_are_said_to_be(town: Town) -> None:
     close(town)
 
 
-@pytest.mark.parametrize("weights", [[1], [1, 1, 1], [0, 1], [-1, 2], ["1", "1"], [True, True], "11", None, {}, [2**31, 1]])
+@pytest.mark.parametrize(
+    "weights", [[1], [1, 1, 1], [0, 1], [-1, 2], ["1", "1"], [True, True], "11", None, {}, [2**31, 1]]
+)
 def test_a_merge_with_impossible_weights_is_false(town: Town, weights: object) -> None:
     study = town.study("a")
     one, other = (town.train("a", study.digest, value, study.digest) for value in (1.0, 5.0))
@@ -199,9 +201,7 @@ def test_two_feeds_under_one_certificate_number_are_a_fork(town: Town) -> None:
         number=1,
         recipe=Recipe("note", 1),
         created="",
-        certificate=certify(
-            site_key("a"), federation=bench.founding.digest, feed=second.public, number=1, ends=None
-        ),
+        certificate=certify(site_key("a"), federation=bench.founding.digest, feed=second.public, number=1, ends=None),
     )
     assert isinstance(bench.admit([sign_commit(draft, second).raw], "a")[0], Admitted)
     (fork,) = verify(bench).forks
