@@ -7,7 +7,7 @@ seam.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -16,7 +16,7 @@ from imagiq.bench import Bench
 from imagiq.errors import BudgetSpent, Corrupt, Refused, Unsupported
 from imagiq.federation import State
 from imagiq.history import History
-from imagiq.objects import Digest
+from imagiq.objects import Digest, digest_of
 
 __all__ = ["Ask", "BenchPeer", "Peer", "asks", "pull"]
 
@@ -138,8 +138,7 @@ def pull(bench: Bench, peer: Peer) -> int:
     wishes = asks(bench.history, peer.heads(), bench.waiting.missing)
     while wishes:
         known, waiting = len(bench.history), len(bench.waiting)
-        for ask in wishes:
-            _take(bench, peer, ask)
+        _take(bench, peer.name, _in_turns(bench, [_answer(peer, ask) for ask in wishes]))
         for digest in sorted(bench.waiting.missing):
             raw = peer.fetch(digest, CHARTER_LIMIT)
             if raw is not None:
@@ -150,15 +149,38 @@ def pull(bench: Bench, peer: Peer) -> int:
     return len(bench.history) - before
 
 
-def _take(bench: Bench, peer: Peer, ask: Ask) -> None:
+def _take(bench: Bench, source: str, answer: Iterator[bytes]) -> None:
     """Admit what a peer answers, a batch at a time, until it ends or has brought nothing new for long."""
-    answer = iter(peer.commits(ask))
     idle = 0
     while idle < IDLE_BATCHES:
         known = len(bench.history) + len(bench.waiting)
-        if len(bench.admit(islice(answer, BATCH), peer.name)) < BATCH:
+        if len(bench.admit(islice(answer, BATCH), source)) < BATCH:
             return
         idle = 0 if len(bench.history) + len(bench.waiting) != known else idle + 1
+
+
+def _answer(peer: Peer, ask: Ask) -> Iterator[bytes]:
+    """Ask when the first commit is wanted, not before."""
+    yield from peer.commits(ask)
+
+
+def _in_turns(bench: Bench, answers: Sequence[Iterator[bytes]]) -> Iterator[bytes]:
+    """Yield the commits of several feeds, one of each in turn; a feed whose last commit waits stands back.
+
+    Feeds name each other's commits. Feed by feed, a long history would wait for its last feed, and more would have to
+    wait than there is room for.
+    """
+    last: list[Digest | None] = [None] * len(answers)
+    open_feeds = list(range(len(answers)))
+    while open_feeds:
+        ready = [feed for feed in open_feeds if last[feed] not in bench.waiting]
+        for feed in ready or list(open_feeds):
+            raw = next(answers[feed], None)
+            if raw is None:
+                open_feeds.remove(feed)
+            else:
+                last[feed] = digest_of(raw)
+                yield raw
 
 
 def _admit_charter(bench: Bench, raw: bytes) -> None:
