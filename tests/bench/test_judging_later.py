@@ -1,10 +1,10 @@
-"""Merges that came before their parents are judged when the parents come, all of them."""
+"""Merges that came before their parents are judged when these come, all of them; what is too large never comes."""
 
 from __future__ import annotations
 
 from imagiq.bench import Limits, Verdict
-from imagiq.objects import BLOB_LIMIT
-from tests.bench.town import Town
+from imagiq.merging import schema_of
+from tests.bench.town import SHAPE, Town
 
 
 def test_several_merges_wait_for_one_parent() -> None:
@@ -30,17 +30,17 @@ def test_several_merges_wait_for_one_parent() -> None:
 
 
 def test_a_model_that_is_too_large_is_set_aside_before_its_blobs_are_asked_for() -> None:
-    town = Town(limits=Limits(model_bytes=20))
-    study = town.benches["b"]
-    assert town.schema.nbytes == 32 < BLOB_LIMIT
+    town = Town(limits=Limits(model_bytes=25))
+    town.schema = schema_of(SHAPE, groups={"first": ("weight",), "second": ("bias",)})
+    assert town.schema.blob_sizes == (24, 8), "each blob is small enough, and the model is not"
     entry = town.study("b")
-    assert entry.digest in study.models.set_aside
-    taker = town.benches["a"]
+    giver, taker = town.benches["b"], town.benches["a"]
+    assert entry.digest in giver.models.set_aside
     taker.admit([entry.commit.raw], "b")
     asked = []
     while wants := taker.models.lacking(entry.commit):
         asked += [want.digest for want in wants]
-        taker.models.receive(wants, {want.digest: study.store.read(want.digest) for want in wants})
-    tree = study.models.tree(asked[0])
+        taker.models.receive(wants, {want.digest: giver.store.read(want.digest) for want in wants})
+    tree = giver.models.tree(asked[0])
     assert asked == [tree.digest, tree.schema]
     assert taker.models.set_aside[entry.digest].startswith("model-size")
