@@ -107,7 +107,6 @@ class Bench:
         if not self.read_only and not any(record.get("kind") == "federation" for record in records):
             self.store.journal.append([{"kind": "federation", "digest": self.founding.digest}], durable=True)
         stored = [self.checks.commit(raw) for raw in self.store.commits()]
-        self._is_open = True
         self._recall(records)
         self._put_in_order(sorted(stored, key=lambda commit: (commit.number, commit.digest)))
         if not self.read_only:
@@ -117,6 +116,7 @@ class Bench:
                     self._judge(entry.digest)
                 elif entry.commit.tree is not None:
                     self.settle(entry.digest)
+        self._is_open = True
 
     def _forget(self) -> None:
         site = self.author.site.public if self.author is not None else ""
