@@ -55,6 +55,7 @@ class Hospital:
         self.backup: MemoryStore | None = None
         self.old_mark: Mark | None = None
         self.was_restored = False
+        self.begun: dict[Digest, int] = {}
         self.key_in_two_places = False
         self.inputs: frozenset[str] = frozenset()
         self.complete: frozenset[str] = frozenset()
@@ -110,9 +111,8 @@ class Hospital:
     def stop(self) -> None:
         """End the process in good order."""
         if self.site is not None and self.watched is not None:
+            self.site, self.watched.dead = None, True
             self.watched.close()
-            self.watched.dead = True
-            self.site = None
 
     def crash(self, *, power: bool) -> None:
         """End the process as it stands."""
@@ -159,15 +159,18 @@ class Hospital:
 
     def do(self, planned: Planned) -> None:
         number = self.running.begin(planned)
-        assert number >= 1
+        assert number > self.begun.get(planned.action, 0), "an attempt is forgotten"
+        self.begun[planned.action] = number
         self.running.finish(planned)
 
-    def sync(self, other: Hospital, draw: random.Random | None = None) -> None:
+    def sync(self, other: Hospital, draw: random.Random | None = None) -> int:
+        """Learn from another, as far as the line holds; return how much news came."""
         try:
-            self.running.sync(BadLine(BenchPeer(other.name, other.bench), draw))
+            return self.running.sync(BadLine(BenchPeer(other.name, other.bench), draw))
         except Unreachable as error:
             if error.code != "peer-cut":
                 raise
+            return 1
 
 
 class World:

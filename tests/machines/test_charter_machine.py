@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,6 +21,7 @@ from imagiq.federation import (
 )
 from imagiq.keys import FeedKey, SiteKey, recovery_signature, verify_recovery
 from imagiq.objects import Charter, Digest, Member, digest_of
+from tests.machines.effort import effort
 from tests.machines.model import Model
 
 NAMES = "abcde"
@@ -318,4 +318,4 @@ class CharterMachine(RuleBasedStateMachine):
 
 
 TestCharterMachine = CharterMachine.TestCase
-TestCharterMachine.settings = settings(max_examples=3 * settings().max_examples)  # votes as values cost little
+TestCharterMachine.settings = effort(examples=2)  # votes as values cost little

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -16,6 +15,7 @@ from imagiq.exchange import BenchPeer
 from imagiq.federation import Finished, Named, preferred
 from imagiq.objects import Charter, Cut, Member
 from imagiq.strategies import BUILT_IN
+from tests.machines.effort import effort
 from tests.machines.hospitals import Hospital, World, copy_of
 from tests.machines.model import Model
 from tests.machines.scrutiny import check_anew, on_commit, survey
@@ -178,7 +178,7 @@ class FederationMachine(RuleBasedStateMachine):
         hospital.stop()
         hospital.files, hospital.memory = None, hospital.backup.copy()
         hospital.acknowledged = set(hospital.memory.commits())
-        hospital.was_restored = True
+        hospital.was_restored, hospital.begun = True, {}
         peers = self.draw.sample(self.running.others(hospital), self.draw.randrange(2))
         if self.draw.random() < 0.3 and hospital.old_mark is not None:
             hospital.mark.write(hospital.old_mark)
@@ -243,7 +243,7 @@ class FederationMachine(RuleBasedStateMachine):
             return
         self.stranger.listen()
         raws = self.stranger.act(self.draw.choice(DEEDS + DEEDS_TOO))
-        for one in {hospital, self.draw.choice(self.running.up)}:
+        for one in (hospital, self.draw.choice(self.running.up)):
             one.bench.admit(self.draw.sample(raws, len(raws)), "zz")
             self.touched.add(one)
 
@@ -274,7 +274,7 @@ class FederationMachine(RuleBasedStateMachine):
     def nothing_is_lost_and_all_is_as_the_commits_say(self) -> None:
         if self.world is None:
             return
-        for hospital in sorted(self.touched & set(self.world.up), key=lambda h: h.name):
+        for hospital in [one for one in self.world.up if one in self.touched]:
             model = survey(hospital, self.honest_feeds())
             self.check_forks(model)
         self.touched.clear()
@@ -374,4 +374,4 @@ class FederationMachine(RuleBasedStateMachine):
 
 
 TestFederationMachine = FederationMachine.TestCase
-TestFederationMachine.settings = settings(stateful_step_count=settings().stateful_step_count // 2)
+TestFederationMachine.settings = effort(steps=0.5)
