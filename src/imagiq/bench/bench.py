@@ -447,14 +447,14 @@ class Bench:
             for parent in commit.parents_in("input"):
                 self._unjudged.setdefault(parent, set()).add(digest)
             return True
+        if verdict is Verdict.FALSE:  # before the verdict is remembered: who remembers it does not look again
+            error = Refused("merge-false", "The merge is not what its recipe gives.", "Ask its author.")
+            self.models.put_aside(commit, error)
         self.verdicts[digest] = verdict
         self._fresh_verdicts.append((digest, verdict))
         if not self.read_only:
             record = {"kind": "recomputed", "commit": digest, "verdict": verdict.value}
             self.store.journal.append([record], durable=False)
-        if verdict is Verdict.FALSE:
-            error = Refused("merge-false", "The merge is not what its recipe gives.", "Ask its author.")
-            self.models.put_aside(commit, error)
         return verdict is Verdict.VERIFIED
 
     def recompute(self, digest: Digest) -> Verdict | None:
