@@ -16,6 +16,8 @@ from imagiq.objects import Schema, Tree
 
 __all__ = ["Gated", "pass_gate"]
 
+_NUMPY_FLOATS = frozenset({"float16", "float32", "float64"})
+
 
 @dataclass(frozen=True, slots=True)
 class Gated:
@@ -23,11 +25,12 @@ class Gated:
 
     Attributes:
         tree: The model state.
-        norm: The Euclidean norm of its floats; infinite when their squares are too large for float64.
+        norm: The Euclidean norm of its floats, infinite when their squares are too large for float64; None when no
+            limit was asked for, since it costs three times as much as looking for what is not finite.
     """
 
     tree: Tree
-    norm: float
+    norm: float | None
 
 
 def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | None = None) -> Gated:
@@ -58,14 +61,29 @@ def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | N
         )
     check_arithmetic()
     with np.errstate(all="ignore"):
+        if largest_norm is None:
+            _check_finite(schema, tree, read)
+            return Gated(tree, None)
         norm = math.sqrt(tree_sum(_squares_of_tensors(schema, tree, read)))
-    if largest_norm is not None and norm > largest_norm:
+    if norm > largest_norm:
         raise Refused(
             "gate-norm",
             f"Model {tree.digest[:12]} has the norm {norm:.6g}, more than {largest_norm:.6g}.",
             "Set it aside; ask its author whether the training diverged.",
         )
     return Gated(tree, norm)
+
+
+def _check_finite(schema: Schema, tree: Tree, read: Read) -> None:
+    scratch = np.empty(BLOCK)
+    for block in blocks(schema, tree, read):
+        tensor = schema.tensors[block.number]
+        if "float" in tensor.dtype:
+            numbers = block.values
+            if tensor.dtype not in _NUMPY_FLOATS:
+                numbers = widen(tensor.dtype, numbers, scratch[: numbers.size])
+            if not np.isfinite(numbers).all():
+                raise _not_finite(tree, tensor.name)
 
 
 def _squares_of_tensors(schema: Schema, tree: Tree, read: Read) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
