@@ -22,7 +22,7 @@ test: .venv/.dev ## the whole suite, under 5 minutes
 	$(PYTEST) -n 2 $(ARGS)
 
 test-core: .venv/.dev ## the pure rooms alone, under 10 seconds
-	$(PYTEST) -q $(or $(CORE_TESTS),$(error there are no core tests)) $(ARGS)
+	$(PYTEST) -q -n 2 -m "not process" --hypothesis-profile=core $(or $(CORE_TESTS),$(error there are no core tests)) $(ARGS)
 
 lint: .venv/.dev ## style, types, layers
 	$(BIN)/ruff check

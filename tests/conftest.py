@@ -31,6 +31,9 @@ settings.register_profile(
 settings.register_profile(  # the examples of "ci"; whether there is a failure is asked, not for the smallest one
     "planted", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate]
 )
+settings.register_profile(  # a first look while one works: `make test-core`
+    "core", settings.get_profile("ci"), max_examples=10
+)
 settings.load_profile("ci")  # `--hypothesis-profile=torture` is loaded later and wins
 
 

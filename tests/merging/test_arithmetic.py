@@ -36,7 +36,7 @@ def written_tree(values: list[float]) -> float:
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), max_size=70))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 def test_the_sum_is_the_written_tree(values: list[float]) -> None:
     assert tree_sum(np.array(values, np.float64)) == written_tree(values)
 

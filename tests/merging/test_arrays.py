@@ -36,7 +36,7 @@ def rule_of(dtype: str) -> str:
     st.sampled_from([(5, 3), (8, 8), (16, 16), (64, 32), (2**22, 2**16)]),
     st.integers(0, 99),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 def test_weights_come_back_as_they_went(kinds: list[tuple[str, list[int]]], layout: tuple[int, int], seed: int) -> None:
     tensors = [Tensor(f"t{n}", dtype, tuple(shape), rule_of(dtype)) for n, (dtype, shape) in enumerate(kinds)]
     with cut_small(*layout):

@@ -15,6 +15,8 @@ import pytest
 
 from tests.merging.on_this_machine import DISPATCHED, results
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 ELEMENTS = 70_001
 

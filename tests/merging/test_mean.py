@@ -88,7 +88,7 @@ def models(draw: st.DrawFn) -> tuple[list[Tensor], list[list[bytes]], list[int],
 
 
 @given(models(), st.sampled_from([(5, 3), (7, 100), (8, 8), (16, 16), (64, 32), (2**22, 2**16)]), st.randoms())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 def test_the_mean_is_the_one_of_exact_fractions(
     model: tuple[list[Tensor], list[list[bytes]], list[int], int], layout: tuple[int, int], order: random.Random
 ) -> None:

@@ -57,7 +57,7 @@ def test_unknown_fields_are_carried(draft: Draft, value: object) -> None:
     assert json.loads(commit.raw[64:])["later"] == value
 
 
-@settings(max_examples=100)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.integers(0, len(SECOND.raw) * 8 - 1))
 def test_every_flipped_bit_is_refused(bit: int) -> None:
     raw = bytearray(SECOND.raw)
@@ -78,7 +78,7 @@ def test_any_bytes_are_refused_in_a_way_that_can_be_told(raw: bytes, sign: bool)
         admit(signed(raw, FEED) if sign else raw)
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * settings().max_examples)
 @given(st.data())
 def test_any_value_in_any_field_is_read_or_refused_in_a_way_that_can_be_told(data: st.DataObject) -> None:
     commit = data.draw(st.sampled_from([FIRST, SECOND]))
