@@ -152,8 +152,8 @@ class Bench:
         self._compact_journal()
 
     def _compact_journal(self) -> None:
-        """Leave the records of commits out that no longer wait, once they are many."""
-        if self._waiting_records > 2 * len(self.waiting) + STALE_RECORDS:
+        """Leave the records of commits out that no longer wait, once they are many beside all that is read for it."""
+        if self._waiting_records > 2 * len(self.waiting) + STALE_RECORDS + len(self.history) // 8:
             others = [record for record in self.store.journal.read() if record.get("kind") != "waiting"]
             self.store.journal.rewrite([*others, *(_waiting_record(c, s) for c, s in self.waiting.commits())])
             self._waiting_records = len(self.waiting)
