@@ -21,7 +21,7 @@ from imagiq.bench import Bench, Checks
 from imagiq.bench.repository import open_repository, store_folder
 from imagiq.clock import VirtualClock
 from imagiq.exchange import BenchPeer, pull
-from imagiq.store import Content, FolderStore, RealFiles
+from imagiq.store import Content, FolderStore, MemoryStore, RealFiles
 
 SITES, LINES = 20, 50
 LOG_MS, SYNC_MS = 300, 100
@@ -76,9 +76,13 @@ def _with_benches(store: FolderStore, federation: Founded, count: int) -> Sequen
     site = site_of(next(iter(federation.authors)), bench)
     pulling_s = statistics.median(seconds(lambda: pull(bench, BenchPeer("a peer", other))) for _ in range(REPEATS))
     syncing_s = statistics.median(seconds(lambda: site.sync(BenchPeer("a peer", other))) for _ in range(REPEATS))
+    newcomer = Bench(MemoryStore(), federation.charter, clock=VirtualClock(), checks=checks)
+    first_s = seconds(lambda: pull(newcomer, BenchPeer("a peer", other)))
+    assert len(newcomer.history) == count
     what, budget = f"{count:,} commits of {SITES} sites", f"{SYNC_MS} ms"
     return [
         Row(what=f"{what}: admit all", measured=admitting_s, unit="s", note=f"They have {size / 1e6:.0f} MB."),
+        Row(what=f"{what}: a newcomer's first pull", measured=first_s, unit="s", note="Signatures are not checked again."),
         Row(what=f"{what}: pull, nothing new", measured=1000 * pulling_s, unit="ms", budget=budget, most=SYNC_MS),
         Row(what=f"{what}: a site's sync, nothing new", measured=1000 * syncing_s, unit="ms", budget=budget,
             most=SYNC_MS),
