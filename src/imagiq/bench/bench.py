@@ -336,6 +336,7 @@ class Bench:
 
         Raises:
             Misuse: this bench is read only, or the federation is not founded yet.
+            Refused: this site is no member by that charter.
             Unreachable: the disk does not take it. Nothing is lost, and no number is used twice: what was signed is
                 written first at the next call.
         """
@@ -348,6 +349,12 @@ class Bench:
         if under is None:
             raise Misuse(
                 "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
+            )
+        if self.author.site.public not in self.standing.charters[under].names_by_site_key:
+            raise Refused(
+                "author-no-member",
+                "This site is no member by the charter that its commit would name, so that everybody would refuse it.",
+                "Ask the federation's voters to let it join.",
             )
         feed = self.author.feed.public
         heads = self.history.heads.get(feed, ())

@@ -168,11 +168,15 @@ class Site:
     # ---------------------------------------------------------------------------------------------- decide
 
     def _joined(self) -> list[StudyHistory]:
-        charter = self.bench.standing.ruling
-        if charter is None or self.name not in {member.name for member in charter.members}:
+        if not self._is_member():
             return []
         studies = (steps for _, steps in sorted(self.bench.studies.items()))
         return [steps for steps in studies if self.name in steps.study.sites and self.local.accepts(steps.study)]
+
+    def _is_member(self) -> bool:
+        """Tell whether the ruling charter names this site by its key; another site may have its name by now."""
+        charter, author = self.bench.standing.ruling, self.bench.author
+        return charter is not None and author is not None and author.site.public in charter.names_by_site_key
 
     def view(self, steps: StudyHistory) -> View:
         """Return what this site sees of a study."""
@@ -305,7 +309,9 @@ class Site:
 
     def _attest(self) -> None:
         """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
-        for merge, verdict in () if self._pen.why_not is not None else self.bench.take_verdicts():
+        if self._pen.why_not is not None or not self._is_member():
+            return
+        for merge, verdict in self.bench.take_verdicts():
             per_mille = self._ruling().rules.get("audit_per_mille", 0)
             drawn = isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille
             action = digest_of(f"imagiq attest\n{merge}".encode())
