@@ -28,6 +28,11 @@ def check_decision(me: str, body: Body, model: Model, inputs: frozenset[str], co
         assert body["recipe"]["parameters"]["step"] <= budget, "more is trained than the budget allows"
         assert strategy not in {"local", "latest-of-each"} or len(before) < budget
         assert body["cases"] >= 1
+        drawn = [
+            (b["recipe"]["parameters"]["step"], b["recipe"]["seed"]) for b in map(model.commits.__getitem__, before)
+        ]
+        mine = (body["recipe"]["parameters"]["step"], body["recipe"]["seed"])
+        assert all((mine[0] == step) == (mine[1] == seed) for step, seed in drawn), "public randomness is used twice"
         base = body["parents"][0]["commit"]
         if strategy == "local":
             assert base == newest.get(me, study)

@@ -25,7 +25,7 @@ from tests.machines.model import Model
 from tests.machines.toy import SCHEMA, BadLine, Toy, toy_weights
 from tests.machines.watched import Crash, Watched
 
-LIMITS = Limits(waiting_commits=60, waiting_bytes=100_000, model_bytes=10_000)
+LIMITS = Limits(waiting_commits=15, waiting_bytes=100_000, model_bytes=10_000)
 RECOVERY = {key.public: key.seed for key in (FeedKey(bytes([number]) * 32) for number in range(3))}
 Look = Callable[["Hospital", bytes], None]
 
@@ -56,6 +56,8 @@ class Hospital:
         self.old_mark: Mark | None = None
         self.was_restored = False
         self.begun: dict[Digest, int] = {}
+        self.failed_s: dict[Digest, float] = {}
+        self.toy = Toy()
         self.key_in_two_places = False
         self.inputs: frozenset[str] = frozenset()
         self.complete: frozenset[str] = frozenset()
@@ -91,14 +93,14 @@ class Hospital:
             training=self.cases,
             held_back=self.cases[:3],
             data=self.name,
-            learner_of=lambda _: Toy(),
+            learner_of=lambda _: self.toy,
             strategies=BUILT_IN,
             accepts=lambda _: True,
             audit_draw=lambda merge: int(merge[:4], 16) % 1000,
         )
         clock = self.world.clock
         bench = Bench(watched, self.world.founding, clock=clock, author=Author(self.key, feed), limits=LIMITS)
-        self.watched = watched
+        self.watched, self.failed_s = watched, {}
         watched.started = {
             str(record["action"]) for record in watched.journal.read() if record.get("kind") == "started"
         }
@@ -107,6 +109,13 @@ class Hospital:
         )
         self.site.start([BadLine(BenchPeer(peer.name, peer.bench)) for peer in peers])
         return self.site
+
+    @contextmanager
+    def sick(self) -> Iterator[None]:
+        """Let the learner fail."""
+        self.toy.fails = True
+        yield
+        self.toy.fails = False
 
     def stop(self) -> None:
         """End the process in good order."""
@@ -153,6 +162,8 @@ class Hospital:
         planned = self.running.plan()
         if isinstance(planned, Wait):
             return None
+        waits_until_s = self.failed_s.pop(planned.action, -1e9) + 10
+        assert self.world.clock.now_s() >= waits_until_s, "what failed is tried again at once"
         self.inputs = frozenset(self.world.model(self).inputs)
         self.complete = frozenset(self.bench.models.complete)
         return planned
@@ -161,7 +172,8 @@ class Hospital:
         number = self.running.begin(planned)
         assert number > self.begun.get(planned.action, 0), "an attempt is forgotten"
         self.begun[planned.action] = number
-        self.running.finish(planned)
+        if self.running.finish(planned) is None:
+            self.failed_s[planned.action] = self.world.clock.now_s()
 
     def sync(self, other: Hospital, draw: random.Random | None = None) -> int:
         """Learn from another, as far as the line holds; return how much news came."""

@@ -111,6 +111,9 @@ def check_known(known: Known, model: Model) -> None:
     assert {(v.base, v.ballot, v.voter, v.charter) for v in standing.votes} == model.votes
     for entry in history:
         digest = entry.digest
+        assert entry.commit.charter in model.line.enacted, "a commit is in that no charter in force permits"
+        assert entry.commit.study is None or entry.commit.study in model.commits
+        assert entry.site in standing.charters[entry.commit.charter].names_by_site_key, "an outsider is in"
         assert entry.height == model.heights[digest]
         assert (entry.site, entry.certificate) == (model.site(digest), model.certificate(digest))
         assert standing.state(digest).value == model.states[digest], f"{entry.commit} has another state"
@@ -140,7 +143,8 @@ def check_waiting(bench: Bench, model: Model) -> None:
         charters = body["charter"] in model.line.enacted and (proposal is None or proposal in model.charters)
         assert not (known and charters), "a commit waits, and for nothing"
         assert commit.digest not in model.commits
-    for sizes in per_source.values():
+    for source, sizes in per_source.items():
+        assert bench.waiting._used[source] == (len(sizes), sum(sizes)), "room is lost that nobody waits in"
         assert len(sizes) <= LIMITS.waiting_commits
         assert sum(sizes) <= LIMITS.waiting_bytes
     assert len(bench.waiting) <= LIMITS.waiting_commits * max(1, len(per_source))

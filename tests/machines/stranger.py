@@ -190,6 +190,9 @@ class Stranger:
         elif deed == "evaluate":
             self.write(Recipe("evaluate"), parents=[Parent("input", base.digest)], study=study, action=action)
         else:
+            if deed == "lost" and self.draw.random() < 0.5:
+                self.write(Recipe("note"), study=Digest(name_of(b"nobody opened this")))
+                return
             if deed == "lost":
                 parents = [Parent("base", Digest(name_of(b"nobody has this %d" % len(self.made))))]
             if deed == "cases":

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from imagiq.bench import RefusedCommit
 from imagiq.errors import Unreachable
 from imagiq.federation import Finished, Named
 from imagiq.objects import Recipe
@@ -141,7 +142,8 @@ class CrashMachine(RuleBasedStateMachine):
     def do_admit(self) -> None:
         """Commits come in any order."""
         raws = [entry.commit.raw for entry in self.witness.bench.history]
-        self.site.bench.admit(self.draw.sample(raws, len(raws)), "witness")
+        outcomes = self.site.bench.admit(self.draw.sample(raws, len(raws)), "witness")
+        assert not any(isinstance(outcome, RefusedCommit) for outcome in outcomes), "order of arrival decides"
 
     def do_study(self) -> None:
         if len(self.witness.bench.studies) < 3:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import imagiq.bench.bench as bench_module
-from imagiq.bench import RefusedCommit, Waiting
+from imagiq.bench import Admitted, RefusedCommit, Waiting
 from imagiq.errors import Misuse, Refused
 from imagiq.exchange import BenchPeer
 from imagiq.federation import Finished, Named, preferred
@@ -26,6 +26,7 @@ STRATEGIES = sorted(name for name, _ in BUILT_IN)
 OPERATIONS = {
     "work": 8, "bad_sync": 6, "sync": 6, "meet": 1, "slow_work": 2, "crash": 4, "fail": 3, "restart": 1, "tick": 2,
     "back_up": 1, "restore": 1, "clone": 1, "propose": 2, "vote": 4, "deed": 5, "show": 3, "nonsense": 2, "study": 1,
+    "sick": 2,
 }  # fmt: skip
 MOST_ROUNDS = 60
 
@@ -104,6 +105,11 @@ class FederationMachine(RuleBasedStateMachine):
 
     def do_work(self, hospital: Hospital) -> None:
         hospital.work(self.draw.randrange(1, 4))
+
+    def do_sick(self, hospital: Hospital) -> None:
+        """A learner that fails is given time, and others hear of it once."""
+        with hospital.sick():
+            hospital.work(3)
 
     def do_slow_work(self, hospital: Hospital) -> None:
         """News comes while a site works."""
@@ -244,8 +250,16 @@ class FederationMachine(RuleBasedStateMachine):
         self.stranger.listen()
         raws = self.stranger.act(self.draw.choice(DEEDS + DEEDS_TOO))
         for one in (hospital, self.draw.choice(self.running.up)):
-            one.bench.admit(self.draw.sample(raws, len(raws)), "zz")
-            self.touched.add(one)
+            self.show(one, self.draw.sample(raws, len(raws)))
+
+    def show(self, hospital: Hospital, raws: list[bytes]) -> None:
+        """Who was a member by the charter that a commit names is heard, or waits until all is known."""
+        self.touched.add(hospital)
+        for raw, outcome in zip(raws, hospital.bench.admit(raws, "zz"), strict=True):
+            charter = hospital.bench.standing.charters.get(hospital.bench.checks.commit(raw).charter)
+            member = charter is None or self.stranger.key.public in charter.names_by_site_key
+            assert not (member and isinstance(outcome, RefusedCommit)), "order of arrival decides who is heard"
+            assert member or not isinstance(outcome, Admitted), "who is no member is heard"
 
     def do_show(self, hospital: Hospital) -> None:
         """It lets its bench be read, or lets a commit fall into somebody's lap long before those that it names."""
@@ -253,7 +267,7 @@ class FederationMachine(RuleBasedStateMachine):
             hospital.running.sync(BadLine(BenchPeer("zz", self.stranger.bench)))
         else:
             known = [commit.raw for commit in self.stranger.made[-8:]]
-            hospital.bench.admit(self.draw.sample(known, min(3, len(known))), "zz")
+            self.show(hospital, self.draw.sample(known, min(3, len(known))))
 
     def do_nonsense(self, hospital: Hospital) -> None:
         kinds = self.draw.sample(NONSENSE, 3)
@@ -298,6 +312,9 @@ class FederationMachine(RuleBasedStateMachine):
         for clone in self.world.clones:
             clone.stop()
         self.draw.seed(0)
+        late = Hospital(self.world, "late", 77, on_disk=False)  # who comes last learns all that others know
+        self.world.hospitals.append(late)
+        late.boot()
         self.until_quiet()
         self.all_agree()
         for _ in range(MOST_ROUNDS):

@@ -32,13 +32,17 @@ SCHEMA: Schema = schema_of(toy_weights(np.random.default_rng(0)), groups=GROUPS,
 
 
 class Toy:
-    """Training moves all numbers towards the cases' mean, with noise from the seed."""
+    """Training moves all numbers towards the cases' mean, with noise from the seed; or it fails."""
+
+    fails = False
 
     def initial(self, seed: int) -> Initial:
         weights = toy_weights(np.random.default_rng(seed))
         return Initial(weights=weights, architecture={}, channels=(), labels={}, preprocessing={})
 
     def train(self, weights: Weights, cases: Any, *, budget: int, seed: int, progress: float) -> Trained:
+        if self.fails:
+            raise ZeroDivisionError
         noise = toy_weights(np.random.default_rng(seed % 2**32))
         there = float(np.mean(cases))
         trained = {
