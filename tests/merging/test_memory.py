@@ -15,7 +15,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def grown(dtype: str, inputs: int, megabytes: int) -> int:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_MMAP_THRESHOLD_": "131072",
+    }
     command = [sys.executable, "-m", "tests.merging.memory_of_a_merge", dtype, str(inputs), str(megabytes)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     return int(done.stdout)
