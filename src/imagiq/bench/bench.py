@@ -132,6 +132,8 @@ class Bench:
 
     def _recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
         self.models.recall(records)
+        called_false = (name for name, why in self.models.set_aside.items() if why.startswith("merge-false"))
+        self.verdicts |= dict.fromkeys(called_false, Verdict.FALSE)
         for record in records:
             if record.get("kind") == "first-seen":
                 at_ms = record.get("at_ms")
