@@ -235,12 +235,20 @@ class Bench:
             already = commit.digest in self.waiting
             kept = self.waiting.enter(commit, missing, source)
             if kept and remember and not already:
-                self.store.journal.append([_waiting_record(commit, source)], durable=False)
-                self._waiting_records += 1
+                self._remember_waiting(commit, source)
             return Waiting(commit, missing, kept)
         entry = self._take(commit)
         self._admit_waiting(commit.digest, *self._newly_enacted())
         return Admitted(entry)
+
+    def _remember_waiting(self, commit: Commit, source: str) -> None:
+        """Note in the journal that a commit waits; what a failing disk does not take may not wait, and comes again."""
+        try:
+            self.store.journal.append([_waiting_record(commit, source)], durable=False)
+        except Unreachable:
+            self.waiting.leave(commit.digest)
+            raise
+        self._waiting_records += 1
 
     def _take(self, commit: Commit) -> Entry:
         """Put a commit in its place; :meth:`_write_admitted` makes it durable before anybody else looks."""
@@ -435,7 +443,18 @@ class Bench:
         """Pass a commit's model through the gate once all of it is here; tell whether it is complete.
 
         A merge whose parents are held is recomputed on the way; a false one is set aside.
+
+        Raises:
+            Unreachable: the disk failed. What is known is read anew, so that no merge is left unjudged.
         """
+        try:
+            return self._settle(digest)
+        except Unreachable:
+            self._forget()
+            self._is_open = False
+            raise
+
+    def _settle(self, digest: Digest) -> bool:
         commit = self.history[digest].commit
         start = self.start_of(commit)
         like = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["JSON", "Cases", "Initial", "Learner", "Predictions", "Trained", "Weights", "find"]
+__all__ = ["JSON", "Cases", "Initial", "Learner", "Overlaps", "Predictions", "Trained", "Weights", "find"]
 
 JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a schema may hold. There are no floats: a decimal is written as a string."""
@@ -78,6 +78,25 @@ class Predictions:
 
     truth: NDArray[np.integer[Any]]
     score: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Overlaps:
+    """How well the regions that a model draws in images cover the true ones, patient by patient.
+
+    All are counts of pixels or voxels, integers [patients, regions], in the order of the patients' first images.
+
+    Attributes:
+        regions: Names of the regions, such as ``whole tumour``; a region may be several labels taken together.
+        true: What truly belongs to a region.
+        drawn: What the model says belongs to it.
+        common: What both say.
+    """
+
+    regions: tuple[str, ...]
+    true: NDArray[np.integer[Any]]
+    drawn: NDArray[np.integer[Any]]
+    common: NDArray[np.integer[Any]]
 
 
 class Learner(Protocol):
