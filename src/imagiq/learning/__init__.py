@@ -9,7 +9,7 @@ import difflib
 import inspect
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
 from imagiq.errors import Conflict, Misuse, Unsupported
 
@@ -19,7 +19,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["JSON", "Cases", "Initial", "Learner", "Overlaps", "Predictions", "Trained", "Weights", "find"]
+__all__ = [
+    "JSON",
+    "Advance",
+    "Cases",
+    "Draws",
+    "Initial",
+    "Learner",
+    "Overlaps",
+    "Predictions",
+    "Trained",
+    "Weights",
+    "find",
+    "watch_training",
+]
 
 JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a schema may hold. There are no floats: a decimal is written as a string."""
@@ -69,11 +82,11 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """What a model says about cases, beside what is true.
+    """What a model says about cases, beside what is true. A case is one patient.
 
     Attributes:
-        truth: Integers [cases], the class of each case: 0 or 1.
-        score: Floats [cases] in [0, 1], the probability of class 1.
+        truth: Integers [cases], the class of each case: 0 or 1, or from 0 to below the number of classes.
+        score: Floats in [0, 1]: [cases], the probability of class 1 of two; or [cases, classes], that of each class.
     """
 
     truth: NDArray[np.integer[Any]]
@@ -123,8 +136,57 @@ class Learner(Protocol):
             progress: How far the study is, from 0 at its start to 1 at its end. Learning rates follow it.
         """
 
-    def predict(self, weights: Weights, cases: Cases) -> Predictions:
-        """Apply the model to cases, in their order."""
+    def predict(self, weights: Weights, cases: Cases) -> Predictions | Overlaps:
+        """Apply the model to cases, in their order: what it says of their classes, or how well its masks cover theirs."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A learner whose models draw masks into images, so that people can look at them.
+
+    Contract: the same arguments give the same masks, and neither is changed. :meth:`predict` counts these very masks.
+    """
+
+    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return what the model draws.
+
+        Args:
+            weights: The model.
+            images: [images, channels, *space], as they stand in :class:`~imagiq.imaging.ImageCases`: not preprocessed.
+
+        Returns:
+            Masks [images, *space], labels by the numbers of :attr:`Initial.labels`; 0 lies outside all.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """How far a training is.
+
+    Attributes:
+        done: Updates of the optimiser that are done.
+        budget: How many there will be.
+        loss: The loss of the newest of them, if it was measured.
+    """
+
+    done: int
+    budget: int
+    loss: float | None = None
+
+
+def watch_training(learner: Learner, tell: Callable[[Advance], None]) -> None:
+    """Let a learner tell how far its trainings are, if it can.
+
+    A learner can if it has a method ``watch(tell)``. It calls ``tell`` from the thread that trains, now and then, and
+    never so often that it costs time; what it tells changes nothing that it returns.
+
+    Args:
+        learner: Any learner.
+        tell: Called with each advance from now on.
+    """
+    watch = getattr(learner, "watch", None)
+    if callable(watch):
+        watch(tell)
 
 
 def find(name: str, parameters: Mapping[str, object]) -> Learner:
