@@ -1,0 +1,1 @@
+"""Phantoms: brains with tumours that never were, imaged by scanners that are."""
