@@ -17,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from imagiq.errors import Misuse, Refused
 from imagiq.scoring.metrics import Counts, Floats, Metric, checked
 
-__all__ = ["Interval", "bootstrap", "bootstrap_difference"]
+__all__ = ["LEVEL", "RESAMPLES", "Drawing", "Interval", "bootstrap", "bootstrap_difference"]
 
 CHUNK = 2**18
 """How many counts are held at a time."""
+RESAMPLES = 2000
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ def bootstrap(
     *,
     seed: int,
     patients: ArrayLike | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> Interval:
     """Return a metric with its percentile interval over patients.
 
@@ -68,7 +70,7 @@ def bootstrap(
         Refused: the metric of all cases is not defined.
     """
     truths, scores = checked(truth, score)
-    draws = _Draws(seed, _numbered(patients, truths.size), resamples, level)
+    draws = Drawing(seed, _numbered(patients, truths.size), resamples, level)
     values = [metric.of_resamples(truths, scores, counts) for counts in draws.counts()]
     return _interval(metric, metric(truths, scores), np.concatenate(values), level)
 
@@ -81,8 +83,8 @@ def bootstrap_difference(
     *,
     seed: int,
     patients: ArrayLike | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> Interval:
     """Return the metric of ``first`` minus that of ``second`` with its interval; both are scored on the same draws.
 
@@ -90,7 +92,7 @@ def bootstrap_difference(
     """
     truths, scores = checked(truth, first)
     _, others = checked(truth, second)
-    draws = _Draws(seed, _numbered(patients, truths.size), resamples, level)
+    draws = Drawing(seed, _numbered(patients, truths.size), resamples, level)
     values = [
         metric.of_resamples(truths, scores, counts) - metric.of_resamples(truths, others, counts)
         for counts in draws.counts()
@@ -113,13 +115,20 @@ def _numbered(patients: ArrayLike | None, cases: int) -> NDArray[np.intp]:
 
 
 @dataclass(frozen=True)
-class _Draws:
-    """What is drawn: ``resamples`` times as many patients as there are, with replacement."""
+class Drawing:
+    """What is drawn: ``resamples`` times as many patients as there are, with replacement.
+
+    Attributes:
+        seed: Public.
+        patients: The number of each case's patient, from 0, of shape ``[cases]``.
+        resamples: How many are drawn.
+        level: The interval's level of confidence.
+    """
 
     seed: int
     patients: NDArray[np.intp]
-    resamples: int
-    level: float
+    resamples: int = RESAMPLES
+    level: float = LEVEL
 
     def __post_init__(self) -> None:
         """Check the numbers."""

@@ -47,6 +47,7 @@ class Pen:
         self._bench = bench
         self._mark = mark
         self._new_feed_key = new_feed_key
+        self._opened_with: tuple[Head, frozenset[Digest]] | None = None
         self.why_not: str | None = None
         """Why nothing may be written for now; None: it may."""
 
@@ -58,12 +59,11 @@ class Pen:
         Args:
             peers: Whom to ask for this site's own feed.
         """
-        feed = self._author().feed.public
-        own = self._head_of(feed)
-        known = frozenset(entry.digest for entry in self._bench.history)
+        self.why_not = "It is not known yet whether this store is an old one."
+        own, known = self._held_at_opening()
         answered = [self._has_answered(peer) for peer in peers]
         feeds = self._bench.history.feeds_of(self._author().site.public)
-        heads = [head for one in feeds if (head := self._head_of(one)) is not None]
+        heads = [head for one in feeds for head in self._heads_of(one)]
         mark = self._mark.read()
         start = at_start(
             own,
@@ -72,22 +72,36 @@ class Pen:
             mark=None if mark is None else Head(*mark),
             certificates=max((self._bench.history[head.commit].certificate for head in heads), default=0),
         )
-        self.why_not = start.why if isinstance(start, ReadOnly) else None
+        if isinstance(start, ReadOnly):
+            self.why_not = start.why
+            return start
         if isinstance(start, OpenFeed):
             self.open_feed()
-        elif isinstance(start, Continue) and own is not None:
+        elif isinstance(start, Continue):
             self._mark.write((own.feed, own.number, own.commit))
+        self._opened_with = self.why_not = None
         return start
+
+    def _held_at_opening(self) -> tuple[Head, frozenset[Digest]]:
+        """Return the own feed's head and all commits, as the store had them before others were asked.
+
+        Others may have to be asked often: what one brought before its line broke was lost here all the same.
+        """
+        if self._opened_with is None:
+            feed = self._author().feed.public
+            unwritten = Head(feed, 0, Digest(feed))
+            own = max(self._heads_of(feed), key=lambda head: (head.number, head.commit), default=unwritten)
+            self._opened_with = own, frozenset(entry.digest for entry in self._bench.history)
+        return self._opened_with
 
     def _author(self) -> Author:
         if self._bench.author is None:
             raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
         return self._bench.author
 
-    def _head_of(self, feed: str) -> Head | None:
-        heads = (self._bench.history[digest].commit for digest in self._bench.history.heads.get(feed, ()))
-        last = max(heads, key=lambda commit: (commit.number, commit.digest), default=None)
-        return None if last is None else Head(feed, last.number, last.digest)
+    def _heads_of(self, feed: str) -> list[Head]:
+        commits = (self._bench.history[digest].commit for digest in self._bench.history.heads.get(feed, ()))
+        return [Head(feed, commit.number, commit.digest) for commit in commits]
 
     def _has_answered(self, peer: Peer) -> bool:
         try:
@@ -124,10 +138,15 @@ class Pen:
         return self._bench.history.heads.get(self._author().feed.public, ())
 
     def open_feed(self) -> None:
-        """Go on in a new feed, whose first commit will carry the next certificate."""
+        """Go on in a new feed, whose first commit will carry the next certificate.
+
+        Raises:
+            Unreachable: the disk does not take its key, or its mark; the site has opened no other feed.
+        """
         author = self._author()
         feeds = self._bench.history.feeds_of(author.site.public)
         numbers = (self._bench.history[self._bench.history.heads[feed][0]].certificate for feed in feeds)
         key = self._new_feed_key(max(numbers, default=0) + 1)
         self._bench.store.secret_write("feed", key.seed)
+        self._mark.write((key.public, 0, Digest(key.public)))
         self._bench.author = Author(author.site, key)

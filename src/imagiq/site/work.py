@@ -14,8 +14,8 @@ from imagiq.errors import ContractBroken, ImagiqError, Refused
 from imagiq.federation import Evaluate, Merge, Study, Train, Work
 from imagiq.learning import Cases, Learner
 from imagiq.merging import Input, blobs_of, weighted_mean, weights_of
-from imagiq.objects import Digest, Recipe, Schema, Tree, decimal, encode
-from imagiq.scoring import accuracy, auc
+from imagiq.objects import Digest, Recipe, Schema, Tree, decimal
+from imagiq.site.judging import SCORES, marks_of, scores_of
 
 __all__ = ["Result", "perform"]
 
@@ -94,11 +94,8 @@ def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases) -> R
     schema, tree = _model(bench, work.model)
     weights = weights_of(schema, tree, bench.store.read)
     said = _guarded(lambda: learner.predict(weights, cases))
-    metrics = {"accuracy": accuracy(said.truth, said.score)}
-    if len(set(said.truth.tolist())) > 1:
-        metrics["auc"] = auc(said.truth, said.score)
-    scores = encode({"truth": said.truth.tolist(), "score": [decimal(score) for score in said.score.tolist()]})
-    return Result(metrics=_recorded(metrics), cases=len(said.truth), sidecar={"scores": scores})
+    marks = marks_of(said)
+    return Result(metrics=_recorded(marks.points()), cases=marks.patients, sidecar={SCORES: scores_of(said)})
 
 
 def _recorded(metrics: Mapping[str, float]) -> dict[str, str | int]:
