@@ -20,13 +20,16 @@ def head(number: int, feed: str = "first", branch: str = "") -> Head:
     return Head(feed, number, commit(feed, number, branch))
 
 
+def unwritten(feed: str = "first") -> Head:
+    return Head(feed, 0, commit(feed, 0))
+
+
 def held(number: int, feed: str = "first") -> set[Digest]:
     return {commit(feed, n) for n in range(1, number + 1)}
 
 
 def start(own: int, *, told: list[Head] | None, mark: Head | None, certificates: int = 1) -> Start:
-    mine = head(own) if own else None
-    return at_start(mine, known=held(own), told=told, mark=mark, certificates=certificates)
+    return at_start(head(own) if own else unwritten(), known=held(own), told=told, mark=mark, certificates=certificates)
 
 
 def test_a_new_site_begins() -> None:
@@ -77,7 +80,18 @@ class TestNobodyAnswers:
 
     def test_a_mark_one_behind_is_a_crash_between_commit_and_mark(self) -> None:
         assert start(5, told=None, mark=head(4)) == Continue()
-        assert start(1, told=None, mark=None) == Continue()
+        assert start(1, told=None, mark=unwritten()) == Continue()
+
+    def test_a_feed_that_was_opened_and_not_written_is_begun(self) -> None:
+        known = held(4)
+        for mark in (unwritten("second"), head(4)):  # head(4): it was stopped between the new key and its mark
+            assert at_start(unwritten("second"), known=known, told=None, mark=mark, certificates=1) == Continue()
+
+    def test_a_store_from_before_a_feed_was_opened_is_an_old_one(self) -> None:
+        assert isinstance(start(5, told=None, mark=unwritten("second")), ReadOnly)
+        assert start(5, told=[], mark=unwritten("second")) == OpenFeed(2, head(5).commit)
+        assert isinstance(start(0, told=None, mark=unwritten("second"), certificates=0), ReadOnly)
+        assert start(0, told=[], mark=unwritten("second"), certificates=0) == OpenFeed(1, None)
 
     def test_a_mark_ahead_is_a_restored_store(self) -> None:
         assert isinstance(start(3, told=None, mark=head(5)), ReadOnly)
@@ -92,12 +106,8 @@ class TestNobodyAnswers:
 
     def test_a_missing_mark_witnesses_nothing(self) -> None:
         assert isinstance(start(5, told=None, mark=None), ReadOnly)
+        assert isinstance(start(1, told=None, mark=None), ReadOnly)
         assert isinstance(start(1, told=None, mark=None, certificates=2), ReadOnly)
-
-    def test_a_new_feed_begins_after_the_mark_of_the_one_before(self) -> None:
-        known = held(4) | held(1, "second")
-        for own in (None, head(1, "second")):
-            assert at_start(own, known=known, told=None, mark=head(4), certificates=2) == Continue()
 
 
 @dataclass
@@ -125,7 +135,7 @@ def test_no_number_is_shown_twice(steps: list[str], lag: int, *, somebody_answer
             now.shown = now.marked
         elif step == "backup":
             backup = now.written
-    mark = head(now.marked) if now.marked else None
+    mark = head(now.marked)
     others_know = max(0, now.shown - lag)
     told = None
     if somebody_answers:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from tests.machines.model import Body, Model
 
 
-def check_decision(me: str, body: Body, model: Model, inputs: frozenset[str], complete: frozenset[str]) -> None:
+def check_decision(me: str, body: Body, model: Model, complete: frozenset[str]) -> None:
     """Check a commit that a site is about to write against its study's strategy.
 
     Args:
         me: The site's name.
         body: The commit.
-        model: All that the site knows, this commit included.
-        inputs: What was sound or tainted when the work was chosen.
+        model: All that the site knew when the work was chosen.
         complete: The commits whose models the site has, and that nothing speaks against.
     """
-    study, kind = body["study"], body["recipe"]["name"]
+    study, kind, inputs = body["study"], body["recipe"]["name"], model.inputs
     strategy = model.commits[study]["recipe"]["parameters"]["strategy"]["name"]
     steps = model.studies[study]
     budget = model.commits[study]["recipe"]["parameters"]["budget"]["steps"]
@@ -51,10 +50,10 @@ def check_decision(me: str, body: Body, model: Model, inputs: frozenset[str], co
             earlier = [d for d in steps.merges if model.author(d) == me and d in inputs]
             assert all(model.merged(one) != set(merged) for one in earlier), "the same is merged again"
         if strategy == "fedavg":
-            _check_round(body, merged, model, inputs, complete)
+            _check_round(body, merged, model, complete)
 
 
-def _check_round(body: Body, merged: list[str], model: Model, inputs: frozenset[str], complete: frozenset[str]) -> None:
+def _check_round(body: Body, merged: list[str], model: Model, complete: frozenset[str]) -> None:
     """A round's merge takes one training of each site from its base, and what came late, once."""
     study = body["study"]
     base = next(parent["commit"] for parent in body["parents"] if parent["role"] == "base")
@@ -73,6 +72,6 @@ def _check_round(body: Body, merged: list[str], model: Model, inputs: frozenset[
     assert len(sites) >= needed, "a round is merged below its quorum"
     assert set(sites) <= members
     for site in members & set(model.sites(study)):
-        usable = [digest for digest in model.studies[study].trainings[site] if digest in inputs & complete]
+        usable = [digest for digest in model.studies[study].trainings[site] if digest in model.inputs & complete]
         if usable and usable[-1] not in taken:
             assert usable[-1] in merged or model.base(usable[-1]) == base, "a late contribution is lost"

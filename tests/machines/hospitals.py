@@ -59,9 +59,9 @@ class Hospital:
         self.failed_s: dict[Digest, float] = {}
         self.toy = Toy()
         self.key_in_two_places = False
-        self.inputs: frozenset[str] = frozenset()
+        self.chosen: Model | None = None
         self.complete: frozenset[str] = frozenset()
-        """What could be an input, and what was complete, when the present work was chosen."""
+        """What was known, and what was complete, when the present work was chosen."""
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -164,7 +164,7 @@ class Hospital:
             return None
         waits_until_s = self.failed_s.pop(planned.action, -1e9) + 10
         assert self.world.clock.now_s() >= waits_until_s, "what failed is tried again at once"
-        self.inputs = frozenset(self.world.model(self).inputs)
+        self.chosen = self.world.model(self)
         self.complete = frozenset(self.bench.models.complete)
         return planned
 

@@ -274,7 +274,7 @@ class Model:
     def is_input(self, digest: str) -> bool:
         return self.states[digest] in {"sound", "tainted"}
 
-    @property
+    @cached_property
     def inputs(self) -> set[str]:
         return {digest for digest in self.commits if self.is_input(digest)}
 

@@ -181,20 +181,20 @@ def on_commit(hospital: Hospital, raw: bytes) -> None:
 
 def _judge_act(hospital: Hospital, bench: Bench, digest: str, body: Body, model: Model) -> None:
     assert hospital.watched is not None
+    assert hospital.chosen is not None
+    inputs = hospital.chosen.inputs
     assert body["action"] in hospital.watched.started, "work is done that was not durably begun"
     parents = [parent["commit"] for parent in body["parents"]]
-    assert set(parents) <= hospital.inputs | {body["study"]}, "work stands on what is void or contested"
+    assert set(parents) <= inputs | {body["study"]}, "work stands on what is void or contested"
     for parent in parents:
         assert holds(bench, model.commits[parent]), "work stands on what is not here"
         assert flaw_of(bench.store.read, model.commits[parent], model) is None, "work stands on a bad model"
         assert parent not in bench.models.set_aside
-    actions = [
-        model.commits[d].get("action") for d in hospital.inputs if model.site(d) == hospital.key.public and d != digest
-    ]
+    actions = [model.commits[d].get("action") for d in inputs if model.site(d) == hospital.key.public and d != digest]
     assert body["action"] not in actions, "an action succeeds twice"
     if body["recipe"]["name"] == "evaluate":
         assert bench.store.sidecar_read(Digest(digest), "scores"), "the scores of a commit come before it"
-    check_decision(hospital.name, body, model, hospital.inputs, hospital.complete)
+    check_decision(hospital.name, body, hospital.chosen, hospital.complete)
 
 
 # ---------------------------------------------------------------------------------------------------- anew

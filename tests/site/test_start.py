@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagiq.errors import Corrupt, Refused
-from imagiq.exchange import BenchPeer
+from imagiq.exchange import Ask, BenchPeer
 from imagiq.federation import Continue, OpenFeed, ReadOnly, Wait
 from imagiq.objects import Digest, digest_of
 from imagiq.site import FileMark, MemoryMark, Planned, Site
@@ -71,6 +71,15 @@ def test_a_restored_store_goes_on_in_a_new_feed_once_somebody_answers() -> None:
     assert not site.bench.history.forks
 
 
+def test_what_a_line_brought_before_it_broke_was_lost_all_the_same() -> None:
+    scene = Scene()
+    site = scene.site()
+    site.start([])
+    site.bench.admit(BenchPeer("b", scene.other.bench).commits(Ask(scene.lost, frozenset())), "b")
+    assert scene.lost in site.bench.history
+    assert isinstance(site.start([BenchPeer("b", scene.other.bench)]), OpenFeed)
+
+
 def test_a_restored_store_learns_at_once_from_who_answers() -> None:
     scene = Scene()
     assert isinstance(scene.site().start([BenchPeer("b", scene.other.bench)]), OpenFeed)
@@ -79,6 +88,8 @@ def test_a_restored_store_learns_at_once_from_who_answers() -> None:
 def test_a_store_that_lost_nothing_goes_on_in_its_feed() -> None:
     town = Town(names=("a", "b"))
     mark = MemoryMark()
+    feed = feed_key("a").public
+    mark.write((feed, 0, Digest(feed)))
     site = site_in(town, "a", mark=mark)
     assert isinstance(site.start([]), Continue)
     site.vote(town.founding)

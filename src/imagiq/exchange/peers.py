@@ -75,7 +75,7 @@ def asks(history: History, theirs: Mapping[str, tuple[Digest, ...]], missing: It
 class BenchPeer:
     """A bench as others may see it: the exchange between sites on one machine, and the far end of every remote.
 
-    Of what is void it shows only what something else stands on.
+    Of what is void it shows only what something else stands on, and what proves that a key was used twice.
     """
 
     def __init__(self, name: str, bench: Bench) -> None:
@@ -89,19 +89,29 @@ class BenchPeer:
         return self._name
 
     def heads(self) -> Mapping[str, tuple[Digest, ...]]:
-        """Return the last commits of each feed that are not void."""
+        """Return the last commits of each feed that are not void, and those that prove something against its owner."""
         state = (len(self._bench.history), self._bench.standing.epoch)
         if self._shown[0] != state:
             self._shown = (state, self._heads())
         return self._shown[1]
 
     def _heads(self) -> dict[str, tuple[Digest, ...]]:
-        shown = {}
-        for feed, heads in self._bench.history.heads.items():
+        history = self._bench.history
+        shown: dict[str, set[Digest]] = {}
+        for feed, heads in history.heads.items():
             alive = {last for head in heads if (last := self._last_not_void(head)) is not None}
             if alive:
-                shown[feed] = tuple(sorted(alive))
-        return shown
+                shown[feed] = alive | self._fork_of(feed)
+        for feed in list(shown):
+            first = history[history.at(feed, 1)[0]]
+            for twin in history.certified(first.site, first.certificate) - shown.keys():
+                shown[twin] = {history.at(twin, 1)[0]}
+        return {feed: tuple(sorted(heads)) for feed, heads in shown.items()}
+
+    def _fork_of(self, feed: str) -> set[Digest]:
+        """Return the first two commits of one number, if there are: either may be void, but both prove the fork."""
+        forked_at = self._bench.history.forks.get(feed)
+        return set() if forked_at is None else set(self._bench.history.at(feed, forked_at)[:2])
 
     def _last_not_void(self, head: Digest) -> Digest | None:
         if self._bench.standing.state(head) is not State.VOID:

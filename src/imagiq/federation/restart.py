@@ -11,7 +11,8 @@ The mark is written after a commit is durable, and before it is visible to other
 So a crash leaves a mark that is behind the store by one commit at most, and who lost nothing goes on; a site that goes on
 brings its mark up to its head first. A mark that names a commit which the store has not proves that the store is an old
 one. A mark that is further behind was not left by a crash: it is itself an old one, or the store is another's, and it
-witnesses nothing.
+witnesses nothing. A feed that is opened is marked at number 0, after its key is durable and before anything is written in
+it: a site that had to open a feed and was stopped before it wrote there goes on, too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ __all__ = ["Continue", "Head", "OpenFeed", "ReadOnly", "Start", "at_start"]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last commit of a feed, as far as somebody knows: the feed, its number, its name."""
+    """The last commit of a feed, as far as somebody knows: the feed, its number, its name.
+
+    Number 0, with the feed in the place of the commit: the feed is open, and nothing is written in it.
+    """
 
     feed: str
     number: int
@@ -58,12 +62,12 @@ Start: TypeAlias = Continue | OpenFeed | ReadOnly
 
 
 def at_start(
-    own: Head | None, *, known: Container[Digest], told: Collection[Head] | None, mark: Head | None, certificates: int
+    own: Head, *, known: Container[Digest], told: Collection[Head] | None, mark: Head | None, certificates: int
 ) -> Start:
     """Return how a site starts.
 
     Args:
-        own: The head of the feed that its store writes; None: it has not written there yet.
+        own: The head of the feed that its store writes, before it learnt anything from others.
         known: The commits in its store, before it learnt anything from others.
         told: The heads of this site's feeds that other sites have shown, verified commits and no mere claims: anyone
             can claim, only the site's own keys can have signed. None: nobody answered.
@@ -71,11 +75,11 @@ def at_start(
         certificates: The highest number of a certificate of this site's feeds, known here or shown by others.
     """
     lost = [head for head in told or () if head.commit not in known]
-    restored = mark is not None and mark.commit not in known
+    restored = mark is not None and _is_ahead(mark, own, known)
     if told is not None:
         if not lost and not restored:
             return Continue()
-        heads = [head for head in (own, mark, *lost) if head is not None]
+        heads = [head for head in (own, mark, *lost) if head is not None and head.number]
         return OpenFeed(certificates + 1, _end_of_last_feed(heads, own))
     if restored:
         return ReadOnly("The store is older than the site's high-water mark, and no other site answers.")
@@ -86,17 +90,22 @@ def at_start(
     return ReadOnly("The site's high-water mark is not that of this store, and no other site answers.")
 
 
-def _follows_mark(own: Head | None, mark: Head | None, certificates: int) -> bool:
+def _is_ahead(mark: Head, own: Head, known: Container[Digest]) -> bool:
+    """Tell whether a mark is of something that the store has not."""
+    return mark.commit not in known if mark.number else mark.feed != own.feed
+
+
+def _follows_mark(own: Head, mark: Head | None, certificates: int) -> bool:
     """Tell whether a store's head is the commit marked, or the one after it."""
-    place = 0 if own is None else own.number
     if mark is None:
-        return place <= 1 and certificates == place
-    if own is None or mark.feed != own.feed:
-        return place <= 1
-    return own.commit == mark.commit or place == mark.number + 1
+        return own.number == 0 and certificates == 0
+    if mark.feed != own.feed:
+        return own.number == 0
+    return own.commit == mark.commit or own.number == mark.number + 1
 
 
-def _end_of_last_feed(heads: list[Head], own: Head | None) -> Digest:
+def _end_of_last_feed(heads: list[Head], own: Head) -> Digest | None:
     """Return the last known commit of the feed that the new one follows."""
-    others = [head for head in heads if own is not None and head.feed != own.feed]
-    return max(others or heads, key=lambda head: (head.number, head.commit)).commit
+    others = [head for head in heads if head.feed != own.feed]
+    last = max(others or heads, key=lambda head: (head.number, head.commit), default=None)
+    return None if last is None else last.commit
