@@ -114,7 +114,7 @@ def test_a_narrow_terminal_gets_scores_without_intervals() -> None:
     assert "interval over patients" in wide
     assert "interval over patients" not in narrow
     assert max(map(len, narrow.splitlines())) <= 80
-    mean = outcome.way("fedavg").mean.auc
+    mean = outcome.way("fedavg").mean["auc"]
     assert mean is not None
     assert f"{mean.point:.3f}" in narrow
 
@@ -122,7 +122,7 @@ def test_a_narrow_terminal_gets_scores_without_intervals() -> None:
 def test_of_many_sites_the_lowest_middle_and_highest_are_shown() -> None:
     names = tuple(f"ward-{number}" for number in range(7))
     outcome = simulate(scenario("local", names=names), cases=cases_of(names))
-    points = sorted(r.score.auc.point for r in outcome.way("local").sites if r.score.auc is not None)
+    points = sorted(r.score["auc"].point for r in outcome.way("local").sites if r.score["auc"] is not None)
     printed = shown(outcome, 100)
     (line,) = [line for line in printed.splitlines() if line.startswith("local")][:1]
     assert line.split()[1:4] == [f"{points[0]:.3f}", f"{points[3]:.3f}", f"{points[6]:.3f}"]

@@ -152,7 +152,7 @@ def test_a_ward_with_one_class_or_one_case_takes_part_and_is_warned_of(tmp_path:
     assert "north: All training cases are of one class." in outcome.warnings
     assert "west: There is one training case." in outcome.warnings
     north, west = outcome.way("fedavg").sites[1:]
-    assert (north.score.auc, north.score.accuracy is None, west.score.accuracy) == (None, False, None)
+    assert (north.score["auc"], north.score["accuracy"] is None, west.score["accuracy"]) == (None, False, None)
     assert all(result.finished for result in outcome.way("fedavg").sites)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Literal
 
 from rich.console import Console
 from rich.padding import Padding
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imagiq.scoring import Interval
-from imagiq.simulation import POOLED, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation import POOLED, Hospital, Outcome, SiteResult, Way
 
 __all__ = ["WIDTH", "show_outcome"]
 
@@ -22,26 +21,32 @@ WIDE = 98
 MOST_COLUMNS = 4
 """With more sites than this a table shows their lowest, middle and highest instead of each."""
 
-Measure = Literal["auc", "accuracy"]
 
+def show_outcome(console: Console, outcome: Outcome, *, across: bool = False) -> None:
+    """Print all tables and findings of an outcome.
 
-def show_outcome(console: Console, outcome: Outcome) -> None:
-    """Print all tables and findings of an outcome."""
+    Args:
+        console: Where to.
+        outcome: What came of a simulation.
+        across: Show how good each site's model is on the cases of all sites, even if there is no unseen one.
+    """
     is_wide = console.width >= WIDE
     if len(outcome.hospitals) <= MOST_COLUMNS:
-        console.print(_hospitals(outcome.hospitals))
-    if any(way.mean.auc is not None for way in outcome.ways):
-        console.print(_heading("AUC", "how well a site's model tells its held-back cases apart; 0.5 is chance"))
-        console.print(_scores(outcome, "auc", is_wide=is_wide))
-    if any(way.mean.accuracy is not None for way in outcome.ways):
-        console.print(_heading("Accuracy", "share of held-back cases on the right side of 0.5"))
-        console.print(_scores(outcome, "accuracy", is_wide=is_wide))
+        console.print(_hospitals([*outcome.hospitals, *outcome.unseen]))
+    shown = [measure for measure in outcome.measures if not measure.is_part and _is_measured(outcome, measure.name)]
+    for measure in shown:
+        console.print(_heading(measure.title, measure.what))
+        console.print(_scores(outcome, measure.name, is_wide=is_wide))
+    if shown:
         console.print(
             Text(
                 f"{'Beside each score its 95 % interval over patients. ' if is_wide else ''}▲ better, ▼ worse than alone beyond chance.",
                 "dim",
             )
         )
+    if shown and (outcome.unseen or across):
+        console.print(_heading(f"{shown[0].title} elsewhere", "every site's model on cases that are not its own"))
+        console.print(_elsewhere(outcome, shown[0].name, is_wide=is_wide))
     console.print(
         _heading("What it took", "bytes between sites; virtual seconds, and for how many of them each site was busy")
     )
@@ -71,15 +76,17 @@ def _table(first: str) -> Table:
 
 def _hospitals(hospitals: Sequence[Hospital]) -> Table:
     table = _table("site")
-    for name in ("training cases", "held back", "of them positive", "speed"):
+    has_classes = any(hospital.positive is not None for hospital in hospitals)
+    for name in ("training cases", "held back", *(["of them positive"] if has_classes else []), "speed"):
         table.add_column(name, justify="right")
     for hospital in hospitals:
-        share = f"{hospital.positive / hospital.held_back:.0%}" if hospital.held_back else "-"
-        table.add_row(hospital.title, str(hospital.training), str(hospital.held_back), share, f"{hospital.speed:g}")
+        share = "-" if hospital.positive is None else f"{hospital.positive / hospital.held_back:.0%}"
+        cells = [str(hospital.training), str(hospital.held_back), *([share] if has_classes else [])]
+        table.add_row(hospital.title, *cells, f"{hospital.speed:g}" if hospital.speed else "takes no part")
     return table
 
 
-def _scores(outcome: Outcome, measure: Measure, *, is_wide: bool) -> Table:
+def _scores(outcome: Outcome, measure: str, *, is_wide: bool) -> Table:
     table = _table("way")
     few = len(outcome.hospitals) <= MOST_COLUMNS
     for name in [h.title for h in outcome.hospitals] if few else ["lowest site", "middle site", "highest site"]:
@@ -89,17 +96,31 @@ def _scores(outcome: Outcome, measure: Measure, *, is_wide: bool) -> Table:
     for way in outcome.lines:
         cells = _each(outcome, way, measure, is_wide=is_wide) if few else _spread(outcome, way, measure)
         share = way.share_of_pooled.get(measure)
-        mean = _cell(_of(way.mean, measure), _of(way.gain, measure) if way.gain else None, is_wide=is_wide)
+        mean = _cell(way.mean[measure], way.gain[measure] if way.gain else None, is_wide=is_wide)
         row_style = "dim" if way.title == POOLED else ""
         table.add_row(way.title, *cells, mean, "" if share is None else f"{share:.1%}", style=row_style)
     return table
 
 
-def _of(measures: Measures, measure: Measure) -> Interval | None:
-    return measures.auc if measure == "auc" else measures.accuracy
+def _is_measured(outcome: Outcome, measure: str) -> bool:
+    return any(way.mean[measure] is not None for way in outcome.ways)
 
 
-def _each(outcome: Outcome, way: Way, measure: Measure, *, is_wide: bool) -> list[Text]:
+def _elsewhere(outcome: Outcome, measure: str, *, is_wide: bool) -> Table:
+    table = _table("way")
+    if any(way.across is not None for way in outcome.ways):
+        table.add_column("across all sites", no_wrap=True)
+    if outcome.unseen:
+        titles = ", ".join(hospital.title for hospital in outcome.unseen)
+        table.add_column(f"unseen: {titles}", no_wrap=True)
+    for way in outcome.lines:
+        tried = [abroad for abroad in (way.across, way.unseen) if abroad is not None]
+        cells = [_cell(a.mean[measure], a.gain[measure] if a.gain else None, is_wide=is_wide) for a in tried]
+        table.add_row(way.title, *cells, style="dim" if way.title == POOLED else "")
+    return table
+
+
+def _each(outcome: Outcome, way: Way, measure: str, *, is_wide: bool) -> list[Text]:
     results = {result.site: result for result in way.sites}
     cells = []
     for hospital in outcome.hospitals:
@@ -107,17 +128,17 @@ def _each(outcome: Outcome, way: Way, measure: Measure, *, is_wide: bool) -> lis
         if result is None:
             cells.append(Text("-", "dim"))
             continue
-        gain = None if result.gain is None else _of(result.gain, measure)
-        cell = _cell(_of(result.score, measure), gain, is_wide=is_wide)
-        if measure == "auc" and not hospital.auc_tells and result.score.auc is not None:
+        gain = None if result.gain is None else result.gain[measure]
+        cell = _cell(result.score[measure], gain, is_wide=is_wide)
+        if measure in hospital.silent and result.score[measure] is not None:
             cell = Text("tells nothing", "dim")
         cells.append(cell if result.finished else Text.assemble(cell, ("…", "yellow")))
     return cells
 
 
-def _spread(outcome: Outcome, way: Way, measure: Measure) -> list[Text]:
-    telling = {h.name for h in outcome.hospitals if h.auc_tells or measure == "accuracy"}
-    scores = [_of(result.score, measure) for result in way.sites if result.site in telling]
+def _spread(outcome: Outcome, way: Way, measure: str) -> list[Text]:
+    telling = {h.name for h in outcome.hospitals if measure not in h.silent}
+    scores = [result.score[measure] for result in way.sites if result.site in telling]
     points = sorted(score.point for score in scores if score is not None)
     if not points:
         return [Text("-", "dim")] * 3

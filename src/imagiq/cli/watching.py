@@ -135,9 +135,7 @@ class Lines:
                 what = f"{study}: failed to {type(happening.work).__name__.lower()}"
             elif happening.entry is not None and happening.entry.commit.recipe.name == "evaluate":
                 metrics = happening.entry.commit.metrics
-                said = ", ".join(
-                    f"{name} {float(metrics[name]):.3f}" for name in ("accuracy", "auc") if name in metrics
-                )
+                said = ", ".join(f"{name} {float(value):.3f}" for name, value in metrics.items())
                 what = f"{study}: measured what came of it: {said}"
             if what:
                 self._say(f"{happening.at_s:7.0f} s  {sites[happening.site]:{width}}  {what}")

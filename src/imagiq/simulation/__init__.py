@@ -1,11 +1,12 @@
 """The simulation: many real sites, a virtual clock, faults, on one machine."""
 
+from imagiq.simulation.course import Checkpoint, Course, Made, Worked
 from imagiq.simulation.files import read_scenario
 from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
-from imagiq.simulation.outcome import POOLED, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
@@ -13,11 +14,15 @@ from imagiq.simulation.world import World
 
 __all__ = [
     "POOLED",
+    "Abroad",
+    "Checkpoint",
+    "Course",
     "Crash",
     "Event",
     "Happening",
     "Hospital",
     "Journal",
+    "Made",
     "Measures",
     "Mishap",
     "Network",
@@ -30,6 +35,7 @@ __all__ = [
     "SiteResult",
     "SitesFolder",
     "Way",
+    "Worked",
     "World",
     "read_journal",
     "read_scenario",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from imagiq.federation import Action, Finished, Named, StudyHistory, Wait
-from imagiq.learning import Learner, Weights
-from imagiq.merging import weights_of
+from imagiq.learning import Learner
 from imagiq.objects import Digest, digest_of
+from imagiq.scoring import Measure
+from imagiq.simulation.course import Course
+from imagiq.simulation.curves import checkpoints_of, worked_in
 from imagiq.simulation.findings import with_findings
 from imagiq.simulation.founding import SiteCases
-from imagiq.simulation.measuring import Scored, difference, mean_of, measures_of, scored
-from imagiq.simulation.outcome import POOLED, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.judging import Judge
+from imagiq.simulation.measuring import Scored, difference, mean_of, measures_of
+from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
 from imagiq.simulation.pooling import pooled_model, together
 from imagiq.simulation.world import World
 from imagiq.site import Site
@@ -20,6 +23,9 @@ from imagiq.site import Site
 __all__ = ["histories_of", "outcome_of"]
 
 ALONE = "local"
+CHECKPOINTS = 6
+MOST_SITES = 12
+"""With more sites than this, models are not tried on every other site's cases: there would be too many pairs."""
 
 
 def histories_of(world: World) -> dict[str, Digest]:
@@ -31,69 +37,83 @@ def histories_of(world: World) -> dict[str, Digest]:
     }
 
 
-def outcome_of(world: World, cases: Mapping[str, SiteCases], learner_of: Callable[[Named], Learner]) -> Outcome:
+def outcome_of(
+    world: World,
+    cases: Mapping[str, SiteCases],
+    learner_of: Callable[[Named], Learner],
+    *,
+    checkpoints: int = CHECKPOINTS,
+) -> Outcome:
     """Measure what came of a simulation.
 
     Args:
         world: A world that has run.
-        cases: The cases of its sites.
+        cases: The cases of its sites, and of sites that take no part.
         learner_of: Makes the learner that the task names.
+        checkpoints: At how many times to measure how good the models of each study were meanwhile; many sites: never.
     """
-    judge = _Judge(world, cases, learner_of(world.scenario.task))
-    results = {title: judge.results(study.digest) for title, study in world.studies.items()}
-    alone = next((results[s.title] for s in world.scenario.studies if s.strategy.name == ALONE), None)
-    pooled, updates = judge.pooled()
-    ways = [judge.way(title, results[title], alone, pooled) for title in results]
+    judge = Judge(world.scenario.seed, cases, learner_of(world.scenario.task))
+    assembly = _Assembly(world, cases, judge, tuple(name for name, at in cases.items() if at.is_unseen))
+    endings = {title: assembly.endings(study.digest) for title, study in world.studies.items()}
+    alone = next((endings[s.title] for s in world.scenario.studies if s.strategy.name == ALONE), None)
+    pooled, updates = assembly.pooled(learner_of(world.scenario.task))
+    measures, few = _measures(judge), len(world.names) <= MOST_SITES
+    ways = [assembly.way(title, endings[title], alone, pooled) for title in endings]
     outcome = Outcome(
         title=world.scenario.title,
         federation=world.founding.digest,
         seed=world.scenario.seed,
-        hospitals=tuple(map(judge.hospital, world.names)),
+        measures=measures,
+        hospitals=tuple(map(assembly.hospital, world.names)),
+        unseen=tuple(map(assembly.hospital, assembly.unseen)),
         ways=tuple(ways),
-        pooled=None if pooled is None else judge.pooled_way(pooled, alone),
+        pooled=None if pooled is None else assembly.pooled_way(pooled, alone),
         duration_s=max(world.ended_s.values(), default=0.0),
         histories=histories_of(world),
         warnings=tuple(_warnings(world, cases, ways)),
+        course=Course(
+            worked=worked_in(world),
+            made=tuple(world.made),
+            checkpoints=tuple(checkpoints_of(world, judge, measures[0].name, checkpoints) if measures and few else ()),
+        ),
     )
-    return with_findings(outcome, updates=updates)
+    return with_findings(_filled(outcome), updates=updates)
 
 
-class _Judge:
-    """Scores models on the held-back cases of the sites of one world."""
+@dataclass(frozen=True)
+class _Ending:
+    """What a site ends up with, and the scores of its model by the site that it was tried at."""
 
-    def __init__(self, world: World, cases: Mapping[str, SiteCases], learner: Learner) -> None:
+    result: SiteResult
+    marks: Mapping[str, Scored] = field(default_factory=dict)
+
+    @property
+    def own(self) -> Scored | None:
+        return self.marks.get(self.result.site)
+
+
+_Endings = Mapping[str, _Ending]
+
+
+class _Assembly:
+    """Puts the outcome of one world together."""
+
+    def __init__(self, world: World, cases: Mapping[str, SiteCases], judge: Judge, unseen: tuple[str, ...]) -> None:
+        self.unseen = unseen
         self._world = world
         self._cases = cases
-        self._learner = learner
+        self._judge = judge
         self._specs = {site.name: site for site in world.scenario.sites}
-        self._scored: dict[tuple[str, Digest], Scored | None] = {}
-        self._truths: dict[str, tuple[int, bool]] = {}
 
-    def _score(self, site: str, weights: Weights) -> Scored | None:
-        held_back = self._cases[site].held_back
-        if len(held_back) == 0:
-            return None
-        said = self._learner.predict(weights, held_back)
-        seed = int(digest_of(f"imagiq patients\n{self._world.scenario.seed}\n{site}".encode())[:12], 16)
-        found = scored(said, seed)
-        if found is not None:
-            self._truths[site] = (int((said.truth == 1).sum()), found.auc_tells)
-        return found
+    def _places(self, site: str) -> list[str]:
+        """Return where a site's model is tried."""
+        names = list(self._world.names)
+        return [*(names if len(names) <= MOST_SITES else [site]), *self.unseen]
 
-    def _score_commit(self, site: Site, commit: Digest) -> Scored | None:
-        name = site.bench.history[commit].commit.tree
-        if name is None:
-            return None
-        if (site.name, name) not in self._scored:
-            tree = site.bench.models.tree(name)
-            weights = weights_of(site.bench.models.schema(tree.schema), tree, site.bench.store.read)
-            self._scored[site.name, name] = self._score(site.name, weights)
-        return self._scored[site.name, name]
-
-    def results(self, study: Digest) -> dict[str, tuple[SiteResult, Scored | None]]:
+    def endings(self, study: Digest) -> _Endings:
         """Return what a study brought each site that takes part, without gains."""
         world = self._world
-        found: dict[str, tuple[SiteResult, Scored | None]] = {}
+        found: dict[str, _Ending] = {}
         taking_part = next(s.sites for s in world.studies.values() if s.digest == study)
         for name in world.names:
             if name not in taking_part:
@@ -102,85 +122,129 @@ class _Judge:
                 site=name, commits=world.commits[name, study], busy_s=round(world.busy_s[name, study], 9)
             )
             if not world.is_up(name):
-                found[name] = replace(result, finished=False, waits_for="its own start: it has crashed"), None
+                found[name] = _Ending(replace(result, finished=False, waits_for="its own start: it has crashed"))
                 continue
             site = world.site(name)
             action = site.actions().get(study)
             model = _model(site, study, action)
-            mark = None if model is None else self._score_commit(site, model)
-            score = Measures() if mark is None else measures_of(mark)
-            result = replace(result, model=model, score=score, finished=isinstance(action, Finished))
-            found[name] = replace(result, waits_for=_why(action)), mark
+            marks = {} if model is None else self._judge.score_commit(site.bench, model, self._places(name))
+            result = replace(result, model=model, finished=isinstance(action, Finished), waits_for=_why(action))
+            found[name] = _Ending(self._measured(result, marks), marks)
         return found
 
-    def way(
-        self,
-        title: str,
-        results: Mapping[str, tuple[SiteResult, Scored | None]],
-        alone: Mapping[str, tuple[SiteResult, Scored | None]] | None,
-        pooled: Mapping[str, Scored] | None,
-    ) -> Way:
+    def _measured(self, result: SiteResult, marks: Mapping[str, Scored]) -> SiteResult:
+        here = {place: measures_of(mark) for place, mark in marks.items()}
+        return replace(
+            result,
+            score=here.get(result.site, Measures()),
+            elsewhere={place: here[place] for place in self._world.names if place in here and len(here) > 1},
+            unseen={place: here[place] for place in self.unseen if place in here},
+        )
+
+    def way(self, title: str, endings: _Endings, alone: _Endings | None, pooled: _Endings | None) -> Way:
         """Return what a study brought."""
         world, study = self._world, self._world.studies[title].digest
-        marks = {name: mark for name, (_, mark) in results.items() if mark is not None}
-        before = {} if alone is None else {name: mark for name, (_, mark) in alone.items() if mark is not None}
-        mean = mean_of(marks)
-        return Way(
-            title=title,
+        return replace(
+            self._way(title, endings, alone, pooled),
             strategy=world.studies[title].strategy.name,
             study=study,
-            sites=tuple(_gaining(result, marks.get(name), before.get(name)) for name, (result, _) in results.items()),
-            mean=mean,
-            gain=mean_of(marks, before) if before else None,
-            share_of_pooled=_share(mean, mean_of(pooled)) if pooled else {},
             bytes_moved=world.traffic.bytes_of[study],
-            commits=sum(result.commits for result, _ in results.values()),
+            commits=sum(ending.result.commits for ending in endings.values()),
             ended_s=world.ended_s.get(study, 0.0),
             trouble=tuple(_trouble(world, study)),
         )
 
-    def pooled(self) -> tuple[dict[str, Scored] | None, int]:
+    def pooled(self, learner: Learner) -> tuple[_Endings | None, int]:
         """Return the scores of a model trained on the cases of all sites together, and how many updates it took."""
         scenario = self._world.scenario
-        cases = together([self._cases[name].training for name in self._world.names])
+        names = self._world.names
+        cases = together([self._cases[name].training for name in names])
         largest = max(scenario.studies, key=lambda study: study.steps * study.updates)
         steps = largest.steps * len(scenario.sites)
         if cases is None:
             return None, 0
-        weights = pooled_model(self._learner, cases, seed=scenario.seed, steps=steps, updates=largest.updates)
-        marks = {name: self._score(name, weights) for name in self._world.names}
-        return {name: mark for name, mark in marks.items() if mark is not None}, steps * largest.updates
+        weights = pooled_model(learner, cases, seed=scenario.seed, steps=steps, updates=largest.updates)
+        marks = self._judge.score(weights, [*names, *self.unseen])
+        found = {name: _Ending(self._measured(SiteResult(site=name), marks), marks) for name in names if name in marks}
+        return found, steps * largest.updates
 
-    def pooled_way(
-        self, marks: Mapping[str, Scored], alone: Mapping[str, tuple[SiteResult, Scored | None]] | None
-    ) -> Way:
+    def pooled_way(self, pooled: _Endings, alone: _Endings | None) -> Way:
         """Return the pooled line."""
-        before = {} if alone is None else {name: mark for name, (_, mark) in alone.items() if mark is not None}
-        results = {name: SiteResult(site=name, score=measures_of(mark)) for name, mark in marks.items()}
-        mean = mean_of(marks)
+        return self._way(POOLED, pooled, alone, pooled)
+
+    def _way(self, title: str, endings: _Endings, alone: _Endings | None, pooled: _Endings | None) -> Way:
+        names = self._world.names if 1 < len(self._world.names) <= MOST_SITES else ()
+        own = _abroad(endings, alone, lambda site: [site])
         return Way(
-            title=POOLED,
-            strategy=POOLED,
-            sites=tuple(_gaining(result, marks[name], before.get(name)) for name, result in results.items()),
-            mean=mean,
-            gain=mean_of(marks, before) if before else None,
-            share_of_pooled=_share(mean, mean),
+            title=title,
+            strategy=title,
+            sites=tuple(_gaining(end, None if alone is None else alone.get(name)) for name, end in endings.items()),
+            mean=own.mean,
+            gain=own.gain,
+            share_of_pooled=_share(own.mean, _abroad(pooled, None, lambda site: [site]).mean) if pooled else {},
+            across=_abroad(endings, alone, lambda _: names) if names else None,
+            unseen=_abroad(endings, alone, lambda _: self.unseen) if self.unseen else None,
         )
 
     def hospital(self, name: str) -> Hospital:
         """Return a site and its cases."""
-        cases, spec = self._cases[name], self._specs[name]
-        positive, auc_tells = self._truths.get(name, (0, False))
+        cases, spec, seen = self._cases[name], self._specs.get(name), self._judge.seen.get(name)
         return Hospital(
             name=name,
-            title=spec.title or name,
-            speed=spec.speed,
-            training=len(cases.training),
+            title=(spec.title if spec else "") or name,
+            speed=spec.speed if spec else 0.0,
+            training=len(cases.training) if spec else 0,
             held_back=len(cases.held_back),
-            positive=positive,
-            auc_tells=auc_tells,
+            classes=seen.marks.classes if seen else (),
+            silent=seen.marks.silent if seen else {},
             warnings=cases.warnings,
         )
+
+
+def _abroad(endings: _Endings, alone: _Endings | None, places: Callable[[str], Sequence[str]]) -> Abroad:
+    """Return the mean over sites' models and the places where each is tried, and what is gained over each alone."""
+    pairs = [(site, place) for site, end in endings.items() for place in places(site) if place in end.marks]
+    mean = mean_of([endings[site].marks[place] for site, place in pairs])
+    both = [(site, place) for site, place in pairs if alone and site in alone and place in alone[site].marks]
+    if alone is None or not any(end.own is not None for end in alone.values()):
+        return Abroad(mean=mean)
+    before = [alone[site].marks[place] for site, place in both]
+    return Abroad(mean=mean, gain=mean_of([endings[site].marks[place] for site, place in both], before))
+
+
+def _gaining(ending: _Ending, before: _Ending | None) -> SiteResult:
+    if ending.own is None or before is None or before.own is None:
+        return ending.result
+    return replace(ending.result, gain=difference(ending.own, before.own))
+
+
+def _share(mean: Measures, pooled: Measures) -> dict[str, float]:
+    return {
+        name: one.point / all_of.point
+        for name, one in mean.of.items()
+        if one is not None and (all_of := pooled[name]) is not None and all_of.point > 0
+    }
+
+
+def _measures(judge: Judge) -> tuple[Measure, ...]:
+    """Return what was measured anywhere, the headline first."""
+    found = {measure.name: measure for one in judge.seen.values() for measure in one.marks.measures}
+    return tuple(found.values())
+
+
+def _filled(outcome: Outcome) -> Outcome:
+    """Say of every measure that it is not defined where nothing could be measured."""
+    names = [measure.name for measure in outcome.measures]
+
+    def filled(measures: Measures) -> Measures:
+        return Measures(of={name: measures[name] for name in names})
+
+    def way(of: Way) -> Way:
+        sites = tuple(replace(result, score=filled(result.score)) for result in of.sites)
+        return replace(of, sites=sites, mean=filled(of.mean))
+
+    pooled = None if outcome.pooled is None else way(outcome.pooled)
+    return replace(outcome, ways=tuple(map(way, outcome.ways)), pooled=pooled)
 
 
 def _model(site: Site, study: Digest, action: Action | None) -> Digest | None:
@@ -203,21 +267,6 @@ def _why(action: Action | None) -> str:
     if action is None:
         return "news of the study"
     return action.why if isinstance(action, Wait) else "time: it was still at work"
-
-
-def _gaining(result: SiteResult, mark: Scored | None, before: Scored | None) -> SiteResult:
-    if mark is None or before is None:
-        return result
-    return replace(result, gain=difference(mark, before))
-
-
-def _share(mean: Measures, pooled: Measures) -> dict[str, float]:
-    pairs = {"accuracy": (mean.accuracy, pooled.accuracy), "auc": (mean.auc, pooled.auc)}
-    return {
-        name: one.point / all_of.point
-        for name, (one, all_of) in pairs.items()
-        if one is not None and all_of is not None and all_of.point > 0
-    }
 
 
 def _trouble(world: World, study: Digest) -> Iterable[str]:

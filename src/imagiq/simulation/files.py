@@ -48,7 +48,8 @@ def read_scenario(
         raise Misuse(
             "scenario-site", f"{path.name}: two [[site]] have the same cases.", "Give each site cases of its own."
         )
-    sites = (*named, *(SimulatedSite(name=name) for name in found if name not in refined))
+    rest = [name for name, cases in found.items() if name not in refined and not cases.is_unseen]
+    sites = (*named, *(SimulatedSite(name=name) for name in rest))
     task, budget = file.table("task", needed=True), file.table("budget")
     steps, updates = budget.whole("steps", None), budget.whole("updates", None)
     budget.end()
@@ -72,7 +73,8 @@ def read_scenario(
             until_s=file.number("until_s", 1e9),
             idle_s=file.number("idle_s", 86_400.0),
         )
-    return scenario, {site.name: found[site.cases or site.name] for site in sites}
+    unseen = {name: cases for name, cases in found.items() if cases.is_unseen}
+    return scenario, {site.name: found[site.cases or site.name] for site in sites} | unseen
 
 
 def _site(table: Table, found: Mapping[str, SiteCases]) -> SimulatedSite:

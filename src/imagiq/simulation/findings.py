@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from imagiq.scoring import Interval
-from imagiq.simulation.outcome import Hospital, Outcome, Way
+from imagiq.scoring import Measure
+from imagiq.simulation.outcome import Hospital, Outcome
 
 __all__ = ["with_findings"]
 
@@ -21,10 +21,12 @@ def with_findings(outcome: Outcome, *, updates: int) -> Outcome:
         outcome: An outcome without any.
         updates: How many optimiser updates the pooled line took.
     """
-    found = [sentence for measure in ("auc", "accuracy") if (sentence := _told_apart(outcome, measure))]
+    found = [
+        sentence for measure in outcome.measures if not measure.is_part and (sentence := _told_apart(outcome, measure))
+    ]
     found += _shares(outcome.hospitals)
-    found += _few(outcome.hospitals)
-    if any(way.mean.accuracy is not None for way in outcome.ways):
+    found += _few(outcome)
+    if any(score is not None for way in outcome.ways for score in way.mean.of.values()):
         found.append(
             "Intervals (95 %) are over patients, for this one seed, and not widened for the number of comparisons: with "
             "another seed another way may stand out, so look at several (--seed) before you believe one."
@@ -37,8 +39,12 @@ def with_findings(outcome: Outcome, *, updates: int) -> Outcome:
     return replace(outcome, findings=tuple(found))
 
 
-def _told_apart(outcome: Outcome, measure: str) -> str:
-    compared = [(way.title, gain) for way in outcome.ways if (gain := _gain(way, measure)) is not None]
+def _told_apart(outcome: Outcome, measure: Measure) -> str:
+    compared = [
+        (way.title, gain)
+        for way in outcome.ways
+        if way.strategy != "local" and way.gain is not None and (gain := way.gain[measure.name]) is not None
+    ]
     if not compared:
         return ""
     better = [f"{title} (+{gain.point:.3f})" for title, gain in compared if gain.low > 0]
@@ -52,20 +58,18 @@ def _told_apart(outcome: Outcome, measure: str) -> str:
     ):
         if names:
             parts.append(f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {said}")
-    mean = (
-        f"mean of {_listed([h.title for h in outcome.hospitals if h.auc_tells])}" if measure == "auc" else "mean of all"
-    )
-    return f"By {'AUC' if measure == 'auc' else 'accuracy'} ({mean}), {'; '.join(parts)}."
+    telling = [hospital.title for hospital in outcome.hospitals if measure.name not in hospital.silent]
+    mean = f"mean of {_listed(telling) if len(telling) < len(outcome.hospitals) else 'all'}"
+    return f"By {_in_a_sentence(measure.title)} ({mean}), {'; '.join(parts)}."
 
 
-def _gain(way: Way, measure: str) -> Interval | None:
-    if way.gain is None or way.strategy == "local":
-        return None
-    return way.gain.auc if measure == "auc" else way.gain.accuracy
+def _in_a_sentence(title: str) -> str:
+    """Return a title as it stands within a sentence: an abbreviation or a name keeps its capitals."""
+    return title.lower() if title == "Accuracy" else title
 
 
 def _shares(hospitals: Sequence[Hospital]) -> Iterator[str]:
-    shares = {h.title: h.positive / h.held_back for h in hospitals if h.held_back}
+    shares = {h.title: h.positive / h.held_back for h in hospitals if h.positive is not None}
     if shares and max(shares.values()) - min(shares.values()) > WIDE:
         low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
         yield (
@@ -75,14 +79,13 @@ def _shares(hospitals: Sequence[Hospital]) -> Iterator[str]:
         )
 
 
-def _few(hospitals: Sequence[Hospital]) -> Iterator[str]:
-    for hospital in hospitals:
-        if hospital.held_back and not hospital.auc_tells:
-            negative = hospital.held_back - hospital.positive
-            few = min((negative, "negative"), (hospital.positive, "positive"))
+def _few(outcome: Outcome) -> Iterator[str]:
+    titles = {measure.name: measure.title for measure in outcome.measures}
+    for hospital in outcome.hospitals:
+        for measure, few in hospital.silent.items():
             yield (
-                f"{hospital.title} holds back {few[0]} {few[1]} {'case' if few[0] == 1 else 'cases'}: its AUC tells "
-                "nothing and is left out of means."
+                f"{hospital.title} holds back {few}: its {titles.get(measure, measure)} tells nothing and is left out "
+                "of means."
             )
 
 

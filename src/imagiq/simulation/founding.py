@@ -29,6 +29,8 @@ class SiteCases:
         columns: What each feature of a case is, in order; empty: not told.
         dropped: How many cases were left out because of a gap.
         warnings: What may make results at this site worthless, one sentence each.
+        is_unseen: Whether the site takes no part: every model is tried on its held-back cases, and nothing else.
+        is_shareable: Whether its images may be shown to anybody, such as those of phantoms.
     """
 
     training: Cases
@@ -36,6 +38,8 @@ class SiteCases:
     columns: tuple[str, ...] = ()
     dropped: int = 0
     warnings: tuple[str, ...] = ()
+    is_unseen: bool = False
+    is_shareable: bool = False
 
 
 def key_seed(seed: int, purpose: str) -> bytes:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imagiq.objects import Digest
-from imagiq.scoring import Interval
+from imagiq.scoring import Interval, Measure
+from imagiq.simulation.course import Course
 
-__all__ = ["POOLED", "Hospital", "Measures", "Outcome", "SiteResult", "Way"]
+__all__ = ["POOLED", "Abroad", "Hospital", "Measures", "Outcome", "SiteResult", "Way"]
 
 POOLED = "pooled"
 """The title of the line that only a simulation can draw."""
@@ -16,19 +17,21 @@ POOLED = "pooled"
 
 @dataclass(frozen=True, kw_only=True)
 class Measures:
-    """How good a model is, or how much better than another, each with its interval over patients.
+    """How good a model is, or how much better than another: by a measure's name, each with its interval over patients.
 
     Attributes:
-        accuracy: Share of cases on the right side of 0.5; None: there are no held-back cases.
-        auc: Area under the ROC curve; None: one class is lacking among the held-back cases.
+        of: Name of a measure -> its value; None: it is not defined on these patients, or there are none.
     """
 
-    accuracy: Interval | None = None
-    auc: Interval | None = None
+    of: Mapping[str, Interval | None] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Interval | None:
+        """Return one measure; None where it is not defined, or was not measured."""
+        return self.of.get(name)
 
     def to_json(self) -> dict[str, object]:
         """Return it as it is printed."""
-        return {"accuracy": _interval(self.accuracy), "auc": _interval(self.auc)}
+        return {name: _interval(self.of[name]) for name in sorted(self.of)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +44,9 @@ class Hospital:
         speed: How fast it computes.
         training: Number of training cases.
         held_back: Number of held-back cases.
-        positive: How many of these are of class 1.
-        auc_tells: Whether there are enough held-back cases of each class for an AUC to tell anything; where not, it
-            is left out of means.
+        classes: How many of these are of each class; empty: the task has none, or there are no cases.
+        silent: Measures that tell nothing here, since they rest on too few cases, and are left out of means -> what
+            there is too little of.
         warnings: What may make results here worthless.
     """
 
@@ -52,9 +55,14 @@ class Hospital:
     speed: float
     training: int
     held_back: int
-    positive: int
-    auc_tells: bool
+    classes: tuple[int, ...] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def positive(self) -> int | None:
+        """How many held-back cases are of class 1 of two; None: there are not two classes."""
+        return self.classes[1] if len(self.classes) == 2 else None
 
     def to_json(self) -> dict[str, object]:
         """Return it as it is printed."""
@@ -63,7 +71,9 @@ class Hospital:
             "title": self.title,
             "speed": self.speed,
             "cases": {"training": self.training, "held_back": self.held_back, "held_back_positive": self.positive},
-            "auc_tells": self.auc_tells,
+            "held_back_classes": list(self.classes),
+            "auc_tells": bool(self.classes) and "auc" not in self.silent,
+            "tells_nothing": sorted(self.silent),
             "warnings": list(self.warnings),
         }
 
@@ -77,6 +87,8 @@ class SiteResult:
         model: The commit of the model that it ends up with; None: pooled, or it has none.
         score: How good that model is on the site's own held-back cases.
         gain: How much better than the model that the site trains alone; None: no study in which each works alone.
+        elsewhere: How good it is on the held-back cases of each site, this one too, by the site's name.
+        unseen: How good it is on the cases of each site that takes no part, by its name.
         finished: Whether nothing is left for it to do.
         waits_for: What it waits for if it is not finished.
         commits: How many commits it made.
@@ -87,6 +99,8 @@ class SiteResult:
     model: Digest | None = None
     score: Measures = field(default_factory=Measures)
     gain: Measures | None = None
+    elsewhere: Mapping[str, Measures] = field(default_factory=dict)
+    unseen: Mapping[str, Measures] = field(default_factory=dict)
     finished: bool = True
     waits_for: str = ""
     commits: int = 0
@@ -97,12 +111,31 @@ class SiteResult:
         return {
             "model": self.model,
             **self.score.to_json(),
-            "gain_over_alone": None if self.gain is None else self.gain.to_json(),
+            "gain_over_alone": _measures(self.gain),
+            "elsewhere": {name: measures.to_json() for name, measures in self.elsewhere.items()},
+            "unseen": {name: measures.to_json() for name, measures in self.unseen.items()},
             "finished": self.finished,
             "waits_for": self.waits_for or None,
             "commits": self.commits,
             "busy_s": round(self.busy_s, 6),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abroad:
+    """How good the models of a way are on cases that are not their site's own.
+
+    Attributes:
+        mean: The mean over all pairs of a site's model and the cases that it is tried on, each counting the same.
+        gain: How much better than that of the models that the sites train alone; None: no such study.
+    """
+
+    mean: Measures
+    gain: Measures | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as it is printed."""
+        return {"mean": self.mean.to_json(), "gain_over_alone": _measures(self.gain)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +150,8 @@ class Way:
         mean: The mean of the sites' scores, each site counting the same.
         gain: How much better the mean is than that of the sites working alone.
         share_of_pooled: The mean as a share of the pooled line's, by measure.
+        across: Each site's model on the held-back cases of every site, its own too.
+        unseen: Each site's model on the cases of sites that take no part; None: there are none.
         bytes_moved: How many bytes of commits and models passed between sites.
         commits: How many commits were made.
         ended_s: Virtual seconds from the beginning to its last commit.
@@ -130,6 +165,8 @@ class Way:
     mean: Measures
     gain: Measures | None = None
     share_of_pooled: Mapping[str, float] = field(default_factory=dict)
+    across: Abroad | None = None
+    unseen: Abroad | None = None
     bytes_moved: int = 0
     commits: int = 0
     ended_s: float = 0.0
@@ -148,8 +185,10 @@ class Way:
             "study": self.study,
             "sites": {result.site: result.to_json() for result in self.sites},
             "mean": self.mean.to_json(),
-            "gain_over_alone": None if self.gain is None else self.gain.to_json(),
+            "gain_over_alone": _measures(self.gain),
             "share_of_pooled": dict(self.share_of_pooled),
+            "across_sites": None if self.across is None else self.across.to_json(),
+            "unseen_sites": None if self.unseen is None else self.unseen.to_json(),
             "bytes_moved": self.bytes_moved,
             "commits": self.commits,
             "busy_s": round(self.busy_s, 6),
@@ -166,7 +205,9 @@ class Outcome:
         title: The federation's name.
         federation: Its digest.
         seed: The scenario's seed.
+        measures: What was measured, the task's headline first; empty: nothing was.
         hospitals: The sites.
+        unseen: Sites that take no part; every model is tried on their cases.
         ways: The studies.
         pooled: The learner trained on the training cases of all sites together, with as many updates as all sites
             together; None: its cases cannot be put together.
@@ -174,18 +215,27 @@ class Outcome:
         histories: Digest of all commits that a site knows in the end, by its name: equal if they agree.
         findings: Sentences: what these numbers can and cannot tell.
         warnings: Sentences: what went wrong, or may be worthless.
+        course: What happened meanwhile; it is not part of :meth:`to_json`, but of the report.
     """
 
     title: str
     federation: Digest
     seed: int
+    measures: tuple[Measure, ...]
     hospitals: tuple[Hospital, ...]
+    unseen: tuple[Hospital, ...] = ()
     ways: tuple[Way, ...]
     pooled: Way | None
     duration_s: float
     histories: Mapping[str, Digest]
     findings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    course: Course = field(default_factory=Course)
+
+    @property
+    def headline(self) -> str:
+        """The name of the task's headline measure; empty: nothing was measured."""
+        return self.measures[0].name if self.measures else ""
 
     @property
     def lines(self) -> tuple[Way, ...]:
@@ -206,7 +256,9 @@ class Outcome:
             "title": self.title,
             "federation": self.federation,
             "seed": self.seed,
+            "measures": [measure.name for measure in self.measures],
             "hospitals": [hospital.to_json() for hospital in self.hospitals],
+            "unseen": [hospital.to_json() for hospital in self.unseen],
             "ways": [way.to_json() for way in self.ways],
             "pooled": None if self.pooled is None else self.pooled.to_json(),
             "duration_s": round(self.duration_s, 6),
@@ -214,6 +266,10 @@ class Outcome:
             "findings": list(self.findings),
             "warnings": list(self.warnings),
         }
+
+
+def _measures(measures: Measures | None) -> dict[str, object] | None:
+    return None if measures is None else measures.to_json()
 
 
 def _interval(interval: Interval | None) -> dict[str, float] | None:

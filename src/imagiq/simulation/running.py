@@ -147,6 +147,7 @@ def _setting(
     else:
         given = cases_of(cases)
         found = {site.name: _cases_at(given, site.cases or site.name) for site in scenario.sites}
+        found |= {name: cases for name, cases in given.items() if cases.is_unseen}
     if only is not None:
         scenario = replace(scenario, studies=_chosen(scenario, only, known))
     if seed is not None:

@@ -27,6 +27,9 @@ class SiteTable(Protocol):
 
     Contract: the same parameters give the same cases. What cannot be read raises an
     :class:`~imagiq.errors.ImagiqError` whose message names no value of a case.
+
+    Two more attributes may be there. ``is_unseen``: the site takes no part, and every model is tried on its ``test``
+    cases; its ``train`` cases are not looked at. ``is_shareable``: its images may be shown to anybody, in reports too.
     """
 
     @property
@@ -69,6 +72,8 @@ def cases_of(given: CasesOfSites) -> dict[str, SiteCases]:
             columns=tuple(table.columns),
             dropped=table.dropped,
             warnings=tuple(table.warnings),
+            is_unseen=bool(getattr(table, "is_unseen", False)),
+            is_shareable=bool(getattr(table, "is_shareable", False)),
         )
         for table in given
     }

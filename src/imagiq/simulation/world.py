@@ -19,6 +19,7 @@ from imagiq.federation import Named, Strategy, Study, Train, Work
 from imagiq.history import Entry
 from imagiq.learning import Learner
 from imagiq.objects import Digest
+from imagiq.simulation.course import Made, Worked
 from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event
@@ -50,6 +51,9 @@ class World:
         busy_s: How long each site computed for each study, in virtual seconds.
         commits: How many commits each site made in each study.
         ended_s: When each study's last commit so far was made.
+        worked: Who worked on what so far, and who was down.
+        made: The commits of the studies so far.
+        down_since_s: Since when sites are down that have crashed.
         stopped: Why the simulation was stopped before all was done; empty: it was not.
         watch: Called with whatever happens.
         founding: The federation's charter.
@@ -72,12 +76,15 @@ class World:
         self.busy_s: defaultdict[tuple[str, Digest], float] = defaultdict(float)
         self.commits: Counter[tuple[str, Digest]] = Counter()
         self.ended_s: dict[Digest, float] = {}
+        self.worked: list[Worked] = []
+        self.made: list[Made] = []
         self.stopped = ""
         self.watch: Callable[[Happening], None] = lambda _: None
         self._lines = Lines(scenario)
         self._queue: list[tuple[float, int, Event, int]] = []
         self._queued = 0
         self._quiet_since_s = 0.0
+        self.down_since_s: dict[str, float] = {}
         self._machines = Machines(
             scenario,
             cases,
@@ -155,8 +162,18 @@ class World:
         self._quiet_since_s = event.at_s
         if event.what == "crash":
             machine.crash()
+            self.down_since_s.setdefault(event.site, event.at_s)
         elif event.what == "start" and machine.site is None:
             self._machines.boot(event.site)
+            self.worked.append(
+                Worked(
+                    site=event.site,
+                    study=None,
+                    kind="down",
+                    from_s=self.down_since_s.pop(event.site, event.at_s),
+                    to_s=event.at_s,
+                )
+            )
         if event.what != "crash":
             for other in self._lines.linked(event.site):
                 self._visit_later(event.site, other, self._lines.delay_s())
@@ -204,6 +221,16 @@ class World:
         entry = site.finish(planned)
         machine.doing = None
         self.busy_s[name, planned.study.digest] += took_s
+        self.worked.append(
+            Worked(
+                site=name,
+                study=planned.study.digest,
+                kind=type(planned.work).__name__.lower(),
+                from_s=self.clock.now_s() - took_s,
+                to_s=self.clock.now_s(),
+                failed=entry is None,
+            )
+        )
         told = Happening(at_s=self.clock.now_s(), site=name, what="failed", study=planned.study.digest, took_s=took_s)
         self.watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
         if len(site.bench.history) > before:
@@ -216,12 +243,27 @@ class World:
             if entry.site != self._keys[name] or study is None:
                 continue
             self.commits[name, study] += 1
+            self.made.append(self._made(name, study, entry))
             self._quiet_since_s = self.ended_s[study] = self.clock.now_s()
             self.traffic.studies[entry.commit.raw] = study
             if entry.commit.tree is not None:
                 tree = self.bench(name).models.tree(entry.commit.tree)
                 for digest in (tree.digest, tree.schema, *tree.blobs):
                     self.traffic.studies.setdefault(digest, study)
+
+    def _made(self, name: str, study: Digest, entry: Entry) -> Made:
+        commit = entry.commit
+        return Made(
+            commit=entry.digest,
+            site=name,
+            study=study,
+            recipe=commit.recipe.name,
+            parents=tuple(parent.commit for parent in commit.parents),
+            at_s=self.clock.now_s(),
+            nbytes=self.traffic.bytes_of[study],
+            cases=commit.cases,
+            metrics={key: float(value) for key, value in commit.metrics.items()},
+        )
 
     # --------------------------------------------------------------------------------------------- the network
 
