@@ -10,8 +10,8 @@ Slices are 3 mm there. Two scanners here have 5 mm, what the ACRIN 6686 protocol
 ("section thickness not greater than 5 mm").
 
 A protocol says nothing of noise, coil, gain and what a maker's software does to grey values. Those are our choice, in the
-terms of BrainWeb (Kwan et al. 1999, brainweb.bic.mni.mcgill.ca): noise of 3 to 7 % of white matter on T1, intensity
-that varies by 20 to 40 %.
+terms of BrainWeb (Kwan et al. 1999, brainweb.bic.mni.mcgill.ca): noise of 3 to 7 % of a tissue, intensity that varies by
+20 to 40 %.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Scanner:
         t2: Timing of T2.
         flair: Timing of FLAIR.
         thickness_mm: Thickness of slices.
-        noise: Standard deviation of the noise in each channel of the receiver, as a part of white matter on T1.
+        noise: Standard deviation of the noise in each channel of the receiver, as a part of the brighter of white and grey
+            matter in the image.
         bias: How far the coil's sensitivity spreads over the head: 0.4 is from 0.8 to 1.2.
         coil: Where the coil is most sensitive, in half head sizes from the middle: right, anterior, superior.
         gain: What white matter on T1 becomes, in grey values.
