@@ -35,12 +35,12 @@ def watched(on: Console, *, is_silent: bool) -> Iterator[Callable[[World], Calla
         yield Lines(lambda line: on.print(line, markup=False, soft_wrap=True)).begin
 
 
-def show(on: Console, outcome: Outcome, *, as_json: bool) -> None:
+def show(on: Console, outcome: Outcome, *, as_json: bool, across: bool = False) -> None:
     """Print an outcome."""
     if as_json:
         click.echo(as_document(outcome.to_json()))
     else:
-        show_outcome(on, outcome)
+        show_outcome(on, outcome, across=across)
 
 
 @click.command()
@@ -50,6 +50,7 @@ def show(on: Console, outcome: Outcome, *, as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Leave each site's repository there.")
 @click.option("--fresh", is_flag=True, help="Replace what an earlier simulation left in the folder.")
 @click.option("--replay", "journal", type=click.Path(path_type=Path), metavar="JOURNAL", help="Play a journal back.")
+@click.option("--across", is_flag=True, help="Show each model on the held-back cases of all sites, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("--quiet", is_flag=True, help="Do not show what happens meanwhile.")
 def command(
@@ -60,6 +61,7 @@ def command(
     journal: Path | None,
     *,
     fresh: bool,
+    across: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -78,7 +80,7 @@ def command(
             outcome = replay(journal, file, progress=progress)
         else:
             outcome = simulate(file, only=only, seed=seed, folder=folder, progress=progress)
-    show(on, outcome, as_json=as_json)
+    show(on, outcome, as_json=as_json, across=across)
     if as_json:
         return
     if journal is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from imagiq.errors import Misuse
@@ -17,7 +18,7 @@ __all__ = ["read_scenario"]
 
 TOP = (
     *("title", "seed", "update_s", "merge_s", "until_s", "idle_s"),
-    *("data", "task", "budget", "site", "study", "network", "fault", "charter"),
+    *("data", "unseen", "task", "budget", "site", "study", "network", "fault", "charter"),
 )
 """What may stand at the top of a file."""
 
@@ -41,7 +42,8 @@ def read_scenario(
     file = read_toml(path)
     file.only(*TOP)
     data = file.table("data", needed=cases is None)
-    found = read_cases(data) if cases is None else cases_of(cases)
+    found = dict(read_cases(data) if cases is None else cases_of(cases))
+    found |= _unseen(file.table("unseen"), found)
     named = [_site(table, found) for table in file.tables("site")]
     refined = {site.cases for site in named}
     if len(refined) < len(named):
@@ -77,11 +79,24 @@ def read_scenario(
     return scenario, {site.name: found[site.cases or site.name] for site in sites} | unseen
 
 
+def _unseen(table: Table, found: Mapping[str, SiteCases]) -> dict[str, SiteCases]:
+    """Return the cases of the sites of ``[unseen]``, which take no part."""
+    if not table:
+        return {}
+    unseen = {name: replace(cases, is_unseen=True) for name, cases in read_cases(table).items()}
+    twice = sorted(unseen.keys() & found.keys())
+    if twice:
+        raise table.wrong(
+            "kind", f"brings a site '{twice[0]}', which takes part", "Name another source or other sites."
+        )
+    return unseen
+
+
 def _site(table: Table, found: Mapping[str, SiteCases]) -> SimulatedSite:
     name = table.text("name")
     cases, title, speed = table.text("cases", name), table.text("title", ""), table.number("speed", 1.0)
     table.end()
-    if cases not in found:
+    if cases not in found or found[cases].is_unseen:
         raise Misuse("scenario-site", f"{table.where}: the data has no site '{cases}'.", suggestion(cases, list(found)))
     with table.explaining():
         return SimulatedSite(name=name, title=title, cases=cases, speed=speed)

@@ -68,6 +68,10 @@ class Table:
         self._values = values
         self._asked: list[str] = []
 
+    def __bool__(self) -> bool:
+        """Tell whether anything stands in it."""
+        return bool(self._values)
+
     @property
     def where(self) -> str:
         """What messages call it."""
