@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
 
@@ -15,6 +15,7 @@ from imagiq.errors import Conflict, Misuse, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,15 +23,23 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON",
     "Advance",
+    "Begins",
     "Cases",
     "Draws",
     "Initial",
+    "Later",
     "Learner",
     "Overlaps",
+    "Pending",
     "Predictions",
+    "Remembers",
+    "Resources",
     "Trained",
+    "Training",
     "Weights",
+    "begin",
     "find",
+    "predict",
     "watch_training",
 ]
 
@@ -73,11 +82,14 @@ class Trained:
         weights: Tensors of the same names, shapes and types as those that training started from.
         metrics: Name -> value, measured on the training cases.
         cases: Number of training cases.
+        state: What the site's next training in the same study begins with, such as the optimiser's moments. It stays at
+            the site, is never sent, and may be lost; only the learner knows what it says.
     """
 
     weights: Weights
     metrics: Mapping[str, float]
     cases: int
+    state: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,6 +152,129 @@ class Learner(Protocol):
         """Apply the model to cases, in their order: what it says of their classes, or how well its masks cover theirs."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """One training: all that it depends on, and whom to tell how far it is.
+
+    Attributes:
+        weights: Where to start.
+        cases: What to train on.
+        budget: Number of updates of the optimiser, 0 or more.
+        seed: Public randomness of this training.
+        progress: How far the study is, from 0 at its start to 1 at its end.
+        until: How far it will be when this training ends; None: nobody knows.
+        state: The :attr:`Trained.state` of the site's last training in the study; empty: there was none, or it is lost.
+        tell: Called now and then, from any thread; changes nothing.
+    """
+
+    weights: Weights
+    cases: Cases
+    budget: int
+    seed: int
+    progress: float
+    until: float | None = None
+    state: bytes = b""
+    tell: Callable[[Advance], None] | None = None
+
+
+class Pending(Protocol):
+    """A training that was begun.
+
+    Contract: :meth:`result` may be asked for more than once and says or raises the same each time. After
+    :meth:`cancel` it need not come to an end, and nobody asks for its result.
+    """
+
+    def result(self) -> Trained:
+        """Wait until the training is over; return what it gave, or raise why it failed."""
+
+    def cancel(self) -> None:
+        """Give up what nobody waits for any more."""
+
+
+class Later:
+    """A training that is done when its result is asked for, in the thread that asks."""
+
+    def __init__(self, train: Callable[[], Trained]) -> None:
+        self._train = train
+        self._trained: Trained | None = None
+
+    def result(self) -> Trained:
+        """Train, unless it is done already."""
+        if self._trained is None:
+            self._trained = self._train()
+        return self._trained
+
+    def cancel(self) -> None:
+        """There is nothing to give up."""
+
+
+@runtime_checkable
+class Begins(Protocol):
+    """A learner that trains beside whoever asks, or that keeps a state at the site.
+
+    Contract: as :class:`Learner`'s; the same training gives the same result to the last bit, however many others run.
+    """
+
+    def begin(self, training: Training) -> Pending:
+        """Begin a training, and return at once."""
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A learner whose models need what stays at the site to be applied there, such as BatchNorm that is kept local.
+
+    Contract: with an empty state it is :meth:`Learner.predict`.
+    """
+
+    def predict_with(self, weights: Weights, cases: Cases, *, state: bytes) -> Predictions | Overlaps:
+        """Apply a model with the state of the site's last training; see :attr:`Trained.state`."""
+
+
+def begin(learner: Learner, training: Training) -> Pending:
+    """Begin a training; a learner that cannot run beside others trains when the result is asked for."""
+    if isinstance(learner, Begins):
+        return learner.begin(training)
+    return Later(
+        lambda: learner.train(
+            training.weights,
+            training.cases,
+            budget=training.budget,
+            seed=training.seed,
+            progress=training.progress,
+        )
+    )
+
+
+def predict(learner: Learner, weights: Weights, cases: Cases, state: bytes = b"") -> Predictions | Overlaps:
+    """Apply a model at a site, with what stays there if the learner needs it."""
+    if state and isinstance(learner, Remembers):
+        return learner.predict_with(weights, cases, state=state)
+    return learner.predict(weights, cases)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What learners may use of this machine. It is the owner's own setting and never part of a study.
+
+    Attributes:
+        workers: How many trainings run side by side, each in a process of its own.
+        threads: How many threads each has; 0: the processors of this machine, shared fairly. Another number may change
+            the last bits of what is trained.
+        device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: the GPU with the most free memory, else the CPU.
+        memory_mib: How much memory a worker may take; None: nine tenths of this machine's, shared fairly.
+        programs: Name -> command and arguments: the programs that the learner ``command`` may run here. A study names
+            one of these names; it never brings a command.
+        folder: Where programs are run from; None: where imagiq runs.
+    """
+
+    workers: int = 1
+    threads: int = 0
+    device: str = "auto"
+    memory_mib: int | None = None
+    programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    folder: Path | None = None
+
+
 @runtime_checkable
 class Draws(Protocol):
     """A learner whose models draw masks into images, so that people can look at them.
@@ -189,7 +324,7 @@ def watch_training(learner: Learner, tell: Callable[[Advance], None]) -> None:
         watch(tell)
 
 
-def find(name: str, parameters: Mapping[str, object]) -> Learner:
+def find(name: str, parameters: Mapping[str, object], resources: Resources | None = None) -> Learner:
     """Make the learner that an installed package offers under this name.
 
     A package offers learners in its entry points, group ``imagiq.learners``: name -> a callable that takes the
@@ -198,6 +333,7 @@ def find(name: str, parameters: Mapping[str, object]) -> Learner:
     Args:
         name: Name of the learner, such as ``logistic``.
         parameters: The learner's own settings.
+        resources: What it may use of this machine; given to a learner whose callable takes ``resources``.
 
     Returns:
         The learner.
@@ -208,8 +344,9 @@ def find(name: str, parameters: Mapping[str, object]) -> Learner:
         Misuse: A parameter is missing or is none of this learner's.
     """
     make = _load(_chosen(name))
+    local = {"resources": resources or Resources()} if "resources" in inspect.signature(make).parameters else {}
     _check_parameters(name, make, parameters)
-    return make(**parameters)
+    return make(**parameters, **local)
 
 
 def _chosen(name: str) -> EntryPoint:
@@ -243,7 +380,7 @@ def _load(point: EntryPoint) -> Callable[..., Learner]:
 
 
 def _check_parameters(name: str, make: Callable[..., Learner], parameters: Mapping[str, object]) -> None:
-    known = inspect.signature(make).parameters
+    known = {key: value for key, value in inspect.signature(make).parameters.items() if key != "resources"}
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
         return
     for key in parameters:

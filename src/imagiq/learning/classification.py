@@ -1,0 +1,75 @@
+"""The learner ``classification``: a network says of which class a patient is, by one or more images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagiq.learning import (
+    Advance,
+    Cases,
+    Initial,
+    Overlaps,
+    Pending,
+    Predictions,
+    Resources,
+    Trained,
+    Training,
+    Weights,
+)
+from imagiq.learning.proxy import Proxy
+from imagiq.learning.settings import Parameters
+
+__all__ = ["Classification"]
+
+
+class Classification:
+    """Classes of patients, by a network that is trained in a worker. ``docs/learning.md`` lists every parameter.
+
+    Args:
+        resources: What may be used of this machine.
+        parameters: ``channels`` and ``labels``, which must be given, and ``dims``, ``network``, ``loss``,
+            ``optimiser``, ``preparation``, ``augmentation``, ``patch``, ``batch``, ``batch_norm``, ``deterministic``.
+
+    Raises:
+        Misuse: a parameter is missing, unknown or out of its range.
+        Unsupported: PyTorch is not installed.
+    """
+
+    def __init__(self, *, resources: Resources | None = None, **parameters: Unpack[Parameters]) -> None:
+        self.proxy = Proxy("classification", parameters, resources or Resources())
+
+    def initial(self, seed: int) -> Initial:
+        """Return the untrained network that this seed gives."""
+        return self.proxy.initial(seed)
+
+    def begin(self, training: Training) -> Pending:
+        """Begin a training in a worker, and return at once."""
+        return self.proxy.begin(training)
+
+    def train(self, weights: Weights, cases: Cases, *, budget: int, seed: int, progress: float) -> Trained:
+        """Train in a worker, and wait for it; see :class:`~imagiq.learning.Learner`."""
+        return self.proxy.train(Training(weights=weights, cases=cases, budget=budget, seed=seed, progress=progress))
+
+    def predict(self, weights: Weights, cases: Cases) -> Predictions | Overlaps:
+        """Return what a model says of each patient, the mean over the patient's images, beside what is true."""
+        return self.proxy.predict(weights, cases, b"")
+
+    def predict_with(self, weights: Weights, cases: Cases, *, state: bytes) -> Predictions | Overlaps:
+        """As :meth:`predict`, with BatchNorm that is kept at the site."""
+        return self.proxy.predict(weights, cases, state)
+
+    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class, in the order of their numbers: [images, classes]."""
+        return self.proxy.classify(weights, images)
+
+    def watch(self, tell: Callable[[Advance], None]) -> None:
+        """Tell how far each training is from now on."""
+        self.proxy.watch(tell)
+
+    def close(self) -> None:
+        """End the workers."""
+        self.proxy.close()

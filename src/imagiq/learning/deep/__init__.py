@@ -1,0 +1,1 @@
+"""What runs in a worker: networks, losses, training, application. All that imports PyTorch lies here."""

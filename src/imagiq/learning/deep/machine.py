@@ -1,0 +1,104 @@
+"""The machine below: threads, memory and GPU of a worker, and what their failures mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import torch
+
+from imagiq.errors import BudgetSpent, ContractBroken, ImagiqError, Misuse, Unsupported
+
+__all__ = ["explained", "precise", "prepare_machine", "seeded"]
+
+NO_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
+NOT_DETERMINISTIC: Final = "does not have a deterministic implementation"
+DEVICE_FAILED: Final = ("CUDA error", "CUDA driver", "CUBLAS_STATUS", "CUDNN_STATUS", "NVML")
+
+
+def prepare_machine(hello: Mapping[str, Any]) -> torch.device:
+    """Limit threads and memory as the parent says, and choose where to compute.
+
+    Raises:
+        Misuse: there is no such device.
+    """
+    os.putenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may give other bits at each run
+    torch.set_num_threads(hello["threads"])
+    torch.set_num_interop_threads(1)
+    # PyTorch would else fill all new memory, which takes time and changes nothing that is computed.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - mypy does not know it
+    device = _device(hello["device"])
+    memory_bytes = hello["memory_bytes"]
+    if memory_bytes is not None and device.type == "cpu":
+        # What is counted is what the process allocates for itself; beside a GPU, drivers reserve far more than they use.
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    return device
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+        return torch.device("cuda", free.index(max(free)))
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise _no_device(wanted) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise _no_device(wanted)
+    return device
+
+
+def _no_device(wanted: str) -> Misuse:
+    return Misuse("device-missing", f"There is no device '{wanted}' here.", "Choose 'auto', 'cpu' or 'cuda:0'.")
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Let what draws from PyTorch's own generators, such as initial weights and dropout, draw from a seed; then undo it."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def precise(*, deterministic: bool) -> Iterator[None]:
+    """Refuse operations that may give other bits at each run, and do not try out which kernel is fastest."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def explained(error: Exception) -> ImagiqError | None:
+    """Return what an error of PyTorch means, if it is one of the machine's."""
+    text = str(error)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in NO_MEMORY):
+        return BudgetSpent(
+            "worker-memory",
+            "The network, its batch and what the optimiser needs do not fit into the memory that a worker may use.",
+            "A smaller batch, a smaller patch or a smaller network helps, or fewer workers, or more memory for each.",
+        )
+    if isinstance(error, RuntimeError) and any(part in text for part in DEVICE_FAILED):
+        return ContractBroken(
+            "worker-device", "The GPU failed in the middle of the work.", "Look at the GPU, or compute on the CPU."
+        )
+    if NOT_DETERMINISTIC in text:
+        name = text.split(" ", 1)[0]
+        return Unsupported(
+            "training-not-deterministic",
+            f"The network uses {name}, which gives other bits at each run on this device.",
+            "Take another network, or say deterministic = false.",
+        )
+    return None

@@ -1,0 +1,121 @@
+"""Cases on their way to a worker: written once into a private folder, read there without copying.
+
+The file is named by the digest of its bytes. It says which images are of one patient, and not who that is.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from imagiq.errors import ContractBroken, Unreachable
+from imagiq.imaging.cases import ImageCases
+from imagiq.learning import Cases
+
+__all__ = ["Handed", "Handover", "check_kind", "of_patients"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handed:
+    """A file of cases. ``name``: the digest of its bytes, in hexadecimal."""
+
+    path: Path
+    name: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a worker is told."""
+        return {"path": str(self.path), "name": self.name}
+
+
+def check_kind(cases: Cases) -> ImageCases:
+    """Return cases that are images.
+
+    Raises:
+        ContractBroken: they are none, or there are none.
+    """
+    if not isinstance(cases, ImageCases):
+        raise ContractBroken(
+            "cases-kind",
+            f"The cases are of the kind {type(cases).__name__}, not images.",
+            "Choose a source of images, or a learner for such cases.",
+        )
+    if len(cases.images) == 0:
+        raise ContractBroken("cases-none", "There are no cases.", "Give at least one case.")
+    return cases
+
+
+def of_patients(cases: ImageCases) -> NDArray[np.int64]:
+    """Return the number of each image's patient, counted from 0 in the order of their first images."""
+    _, firsts, inverse = np.unique(cases.patients, return_index=True, return_inverse=True)
+    places = np.empty(len(firsts), np.int64)
+    places[np.argsort(firsts, kind="stable")] = np.arange(len(firsts))
+    return places[inverse.reshape(-1)]
+
+
+class Handover:
+    """The private folder. It goes away with this object, or with the process."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="imagiq-", ignore_cleanup_errors=True)
+        self._handed: weakref.WeakKeyDictionary[ImageCases, Handed] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._written = 0
+
+    @property
+    def folder(self) -> Path:
+        """Only its owner can look into it."""
+        return Path(self._folder.name)
+
+    def cases(self, cases: Cases) -> Handed:
+        """Write cases, unless these very ones were written before.
+
+        Raises:
+            ContractBroken: they are no images, or there are none.
+            Unreachable: the disk does not take them.
+        """
+        found = check_kind(cases)
+        with self._lock:
+            if found not in self._handed:
+                arrays = {"images": found.images, "truth": found.truth, "patients": of_patients(found)}
+                texts = {"channels": json.dumps(found.channels), "labels": json.dumps(dict(found.labels))}
+                self._handed[found] = self._write(arrays, texts)
+            return self._handed[found]
+
+    def images(self, images: NDArray[np.float32]) -> Handed:
+        """Write images alone; :meth:`drop` them when they are not needed any more."""
+        with self._lock:
+            return self._write({"images": images}, {})
+
+    def drop(self, handed: Handed) -> None:
+        """Remove a file."""
+        handed.path.unlink(missing_ok=True)
+
+    def _write(self, arrays: Mapping[str, NDArray[Any]], texts: Mapping[str, str]) -> Handed:
+        self._written += 1
+        path = self.folder / f"{self._written}.safetensors"
+        try:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, dict(texts))
+            path.chmod(0o600)
+            with path.open("rb") as file:
+                return Handed(path=path, name=file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            raise Unreachable(
+                "worker-folder",
+                f"The cases cannot be handed to the worker: {error.strerror}.",
+                "Make room in the folder for temporary files.",
+            ) from error
+
+    def close(self) -> None:
+        """Remove everything."""
+        self._folder.cleanup()

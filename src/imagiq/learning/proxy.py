@@ -1,0 +1,209 @@
+"""A learner whose networks live in workers: what it is asked for here is done there.
+
+This side loads no deep learning framework; it checks parameters, hands over cases, and translates.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from imagiq.errors import ImagiqError, Misuse, Unsupported
+from imagiq.learning import (
+    Advance,
+    Cases,
+    Initial,
+    Later,
+    Overlaps,
+    Pending,
+    Predictions,
+    Resources,
+    Trained,
+    Training,
+    Weights,
+)
+from imagiq.learning.frames import Frame
+from imagiq.learning.pool import Call, Pool
+from imagiq.learning.settings import Settings, read_settings
+
+__all__ = ["Proxy", "check_terms"]
+
+
+def check_terms(budget: int, progress: float) -> None:
+    """Check the terms of a training.
+
+    Raises:
+        Misuse: a budget below 0, or a progress outside [0, 1].
+    """
+    if budget < 0:
+        raise Misuse("budget-range", f"The budget is {budget} updates.", "It is 0 or more.")
+    if not 0.0 <= progress <= 1.0:
+        raise Misuse("progress-range", f"The progress is {progress}.", "It goes from 0 to 1.")
+
+
+class Proxy:
+    """What learners with networks have in common.
+
+    Args:
+        kind: ``segmentation`` or ``classification``.
+        parameters: As they are given; those that are None are left out.
+        resources: What may be used of this machine.
+
+    Raises:
+        Misuse: a parameter is out of its range.
+        Unsupported: PyTorch is not installed.
+    """
+
+    def __init__(self, kind: str, parameters: Mapping[str, Any], resources: Resources) -> None:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        self.settings: Settings = read_settings(kind, given)
+        if importlib.util.find_spec("torch") is None:
+            raise Unsupported(
+                "learning-not-installed",
+                "Networks are trained with PyTorch, which is not installed.",
+                "Install it: pip install 'imagiq[learning]'",
+            )
+        self._task = {"kind": kind, "parameters": given}
+        self._resources = resources
+        self._pool: Pool | None = None
+        self._lock = threading.Lock()
+        self._told: Callable[[Advance], None] = lambda _: None
+
+    @property
+    def pool(self) -> Pool:
+        """The workers; they are started when something is asked of them."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(self._resources)
+            return self._pool
+
+    def watch(self, tell: Callable[[Advance], None]) -> None:
+        """Tell how far each training is from now on."""
+        self._told = tell
+
+    def close(self) -> None:
+        """End the workers; the next thing that is asked for starts new ones."""
+        with self._lock:
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = None
+
+    def initial(self, seed: int) -> Initial:
+        """Return the untrained model that this seed gives."""
+        frame = self.pool.ask({"do": "initial", "task": self._task, "seed": seed})
+        said = frame.header
+        weights = load(frame.parts[0])
+        return Initial(
+            weights={name: weights[name] for name in said["names"]},
+            architecture=said["architecture"],
+            channels=tuple(said["channels"]),
+            labels=said["labels"],
+            preprocessing=said["preprocessing"],
+        )
+
+    def begin(self, training: Training) -> Pending:
+        """Begin a training in a worker."""
+        check_terms(training.budget, training.progress)
+        handed = self.pool.handover.cases(training.cases)
+        header = {
+            "do": "train",
+            "task": self._task,
+            "cases": handed.to_json(),
+            "budget": training.budget,
+            "seed": training.seed,
+            "progress": training.progress,
+            "until": training.until,
+        }
+        parts = [_packed(training.weights), training.state]
+        pool, call = self.pool, Call()
+
+        def tell(said: Mapping[str, Any]) -> None:
+            advance = Advance(done=said["done"], budget=said["budget"], loss=said.get("loss"))
+            self._told(advance)
+            if training.tell is not None:
+                training.tell(advance)
+
+        return _Running(lambda: _trained(pool.ask(header, parts, tell=tell, call=call)), call)
+
+    def train(self, training: Training) -> Trained:
+        """Train in a worker, and wait for it."""
+        return self.begin(training).result()
+
+    def predict(self, weights: Weights, cases: Cases, state: bytes) -> Predictions | Overlaps:
+        """Apply a model to cases."""
+        handed = self.pool.handover.cases(cases)
+        header = {"do": "predict", "task": self._task, "cases": handed.to_json()}
+        frame = self.pool.ask(header, [_packed(weights), state])
+        found = load(frame.parts[0])
+        if frame.header["is"] == "overlaps":
+            return Overlaps(regions=tuple(frame.header["regions"]), **found)
+        return Predictions(**found)
+
+    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the masks that a model draws."""
+        return self._apply(weights, images)
+
+    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class."""
+        return self._apply(weights, images)
+
+    def _apply(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[Any]:
+        handed = self.pool.handover.images(images)
+        try:
+            frame = self.pool.ask(
+                {"do": "draw", "task": self._task, "cases": handed.to_json()}, [_packed(weights), b""]
+            )
+        finally:
+            self.pool.handover.drop(handed)
+        drawn: NDArray[Any] = load(frame.parts[0])["drawn"]
+        return drawn
+
+
+def _packed(weights: Weights) -> bytes:
+    return save({name: np.ascontiguousarray(values) for name, values in weights.items()})
+
+
+def _trained(frame: Frame) -> Trained:
+    return Trained(
+        weights=load(frame.parts[0]),
+        metrics=frame.header["metrics"],
+        cases=frame.header["cases"],
+        state=frame.parts[1],
+    )
+
+
+class _Running:
+    """A training in a worker, and the thread that waits for it."""
+
+    def __init__(self, train: Callable[[], Trained], call: Call) -> None:
+        self._call = call
+        self._trained: Trained | None = None
+        self._error: BaseException | None = None
+        self._later = Later(train)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._trained = self._later.result()
+        except ImagiqError as error:
+            self._error = error
+
+    def result(self) -> Trained:
+        """Wait for it."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        if self._trained is None:
+            raise Misuse("worker-bug", "A training ended without a word.", "Report it.")
+        return self._trained
+
+    def cancel(self) -> None:
+        """Give it up."""
+        self._call.cancel()
