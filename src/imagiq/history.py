@@ -149,6 +149,12 @@ class History:
         """Return the feeds that a site's key has certified under one number: more than one is a fork."""
         return self._feeds_of_certificates.get((site, number), frozenset())
 
+    def next_certificate(self, site: str) -> tuple[int, Digest | None]:
+        """Return the number of the certificate of a site's next feed, and where the feed before it ends."""
+        ends = [max((self[head] for head in self._heads[feed]), key=lambda e: e.order) for feed in self.feeds_of(site)]
+        last = max(ends, key=lambda entry: (entry.certificate, entry.order), default=None)
+        return (1, None) if last is None else (last.certificate + 1, last.digest)
+
     def chain(self, head: Digest) -> Iterator[Entry]:
         """Yield a commit, its previous, and so on to the feed's first."""
         at: Digest | None = head

@@ -7,15 +7,28 @@ an input, so that one bad commit does not stop a feed.
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from imagiq.errors import Corrupt, ImagiqError, Refused, Untrusted
 from imagiq.federation import Standing
 from imagiq.history import Entry, History
-from imagiq.objects import Commit, Digest, parse_digest
+from imagiq.objects import JSON, Commit, Digest, parse_digest
 
-__all__ = ["Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting", "WaitingRoom", "charters_named", "examine"]
+__all__ = [
+    "Admitted",
+    "Limits",
+    "Outcome",
+    "RefusedCommit",
+    "Waiting",
+    "WaitingRoom",
+    "charters_named",
+    "examine",
+    "waiting_in",
+    "waiting_record",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +189,15 @@ class WaitingRoom:
         commits, size = self._used[source]
         self._used[source] = (commits - 1, size - len(commit.raw))
         return source
+
+
+def waiting_record(commit: Commit, source: str) -> dict[str, JSON]:
+    """Return the journal's record of a commit that waits."""
+    return {"kind": "waiting", "commit": base64.b64encode(commit.raw).decode("ascii"), "source": source}
+
+
+def waiting_in(records: Iterable[Mapping[str, JSON]]) -> Iterator[tuple[bytes, str]]:
+    """Yield the commits that a journal says are waiting, each with whom it came from."""
+    for record in records:
+        if record.get("kind") == "waiting":
+            yield base64.b64decode(str(record.get("commit"))), str(record.get("source"))

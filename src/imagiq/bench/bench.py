@@ -5,7 +5,6 @@ Foreign bytes enter by :meth:`Bench.admit` and nowhere else. What a bench writes
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from imagiq.bench.admission import (
     WaitingRoom,
     charters_named,
     examine,
+    waiting_in,
+    waiting_record,
 )
 from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.known import Known
@@ -46,10 +47,6 @@ from imagiq.store import Store
 __all__ = ["Author", "Bench"]
 
 STALE_RECORDS = 256
-
-
-def _waiting_record(commit: Commit, source: str) -> dict[str, JSON]:
-    return {"kind": "waiting", "commit": base64.b64encode(commit.raw).decode("ascii"), "source": source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +142,9 @@ class Bench:
                     self.verdicts[commit] = Verdict(record.get("verdict"))
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
-        for record in records:
-            if record.get("kind") == "waiting":
-                raw = base64.b64decode(str(record.get("commit")))
-                self._admit_one(raw, str(record.get("source")), remember=False)
-                self._waiting_records += 1
+        for raw, source in waiting_in(records):
+            self._admit_one(raw, source, remember=False)
+            self._waiting_records += 1
         self._write_admitted()
         self._compact_journal()
 
@@ -157,7 +152,7 @@ class Bench:
         """Leave the records of commits out that no longer wait, once they are many beside all that is read for it."""
         if self._waiting_records > 2 * len(self.waiting) + STALE_RECORDS + len(self.history) // 8:
             others = [record for record in self.store.journal.read() if record.get("kind") != "waiting"]
-            self.store.journal.rewrite([*others, *(_waiting_record(c, s) for c, s in self.waiting.commits())])
+            self.store.journal.rewrite([*others, *(waiting_record(c, s) for c, s in self.waiting.commits())])
             self._waiting_records = len(self.waiting)
 
     def _put_in_order(self, commits: Sequence[Commit]) -> None:
@@ -244,7 +239,7 @@ class Bench:
     def _remember_waiting(self, commit: Commit, source: str) -> None:
         """Note in the journal that a commit waits; what a failing disk does not take may not wait, and comes again."""
         try:
-            self.store.journal.append([_waiting_record(commit, source)], durable=False)
+            self.store.journal.append([waiting_record(commit, source)], durable=False)
         except Unreachable:
             self.waiting.leave(commit.digest)
             raise
@@ -416,16 +411,8 @@ class Bench:
     def _certificate(self, feed: str) -> Certificate:
         if self.author is None:
             raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
-        feeds = self.history.feeds_of(self.author.site.public)
-        ends = [max((self.history[head] for head in self.history.heads[f]), key=lambda e: e.order) for f in feeds]
-        last = max(ends, key=lambda entry: (entry.certificate, entry.order), default=None)
-        return certify(
-            self.author.site,
-            federation=self.founding.digest,
-            feed=feed,
-            number=1 if last is None else last.certificate + 1,
-            ends=None if last is None else last.digest,
-        )
+        number, ends = self.history.next_certificate(self.author.site.public)
+        return certify(self.author.site, federation=self.founding.digest, feed=feed, number=number, ends=ends)
 
     # ---------------------------------------------------------------------------------------- models, merges
 

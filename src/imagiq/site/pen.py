@@ -62,15 +62,15 @@ class Pen:
         self.why_not = "It is not known yet whether this store is an old one."
         own, known = self._held_at_opening()
         answered = [self._has_answered(peer) for peer in peers]
-        feeds = self._bench.history.feeds_of(self._author().site.public)
-        heads = [head for one in feeds for head in self._heads_of(one)]
+        site, history = self._author().site.public, self._bench.history
+        heads = [head for one in history.feeds_of(site) for head in self._heads_of(one)]
         mark = self._mark.read()
         start = at_start(
             own,
             known=known,
             told=heads if any(answered) else None,
             mark=None if mark is None else Head(*mark),
-            certificates=max((self._bench.history[head.commit].certificate for head in heads), default=0),
+            certificates=history.next_certificate(site)[0] - 1,
         )
         if isinstance(start, ReadOnly):
             self.why_not = start.why
@@ -144,9 +144,8 @@ class Pen:
             Unreachable: the disk does not take its key, or its mark; the site has opened no other feed.
         """
         author = self._author()
-        feeds = self._bench.history.feeds_of(author.site.public)
-        numbers = (self._bench.history[self._bench.history.heads[feed][0]].certificate for feed in feeds)
-        key = self._new_feed_key(max(numbers, default=0) + 1)
+        number, _ = self._bench.history.next_certificate(author.site.public)
+        key = self._new_feed_key(number)
         self._bench.store.secret_write("feed", key.seed)
         self._mark.write((key.public, 0, Digest(key.public)))
         self._bench.author = Author(author.site, key)
