@@ -11,9 +11,10 @@ import hashlib
 import secrets
 from functools import cached_property
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from imagiq.errors import Corrupt, Untrusted
@@ -24,15 +25,18 @@ __all__ = [
     "SiteKey",
     "certify",
     "recovery_signature",
+    "seal_to",
     "sign_commit",
     "verify_certificate",
     "verify_commit",
     "verify_recovery",
+    "verify_words",
 ]
 
 COMMIT_TAG = b"imagiq commit 0\n"
 CERTIFICATE_TAG = b"imagiq feed certificate 0\n"
 RECOVERY_TAG = b"imagiq recovery 0\n"
+HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 FIELD_PRIME = 2**255 - 19
@@ -105,6 +109,43 @@ class SiteKey:
         """Return the 64 bytes of Ed25519 signature of ``message``."""
         return self._signing.sign(message)
 
+    @property
+    def tls_private(self) -> Ed25519PrivateKey:
+        """The signing key, for the site's certificate; TLS signs nothing that begins like what imagiq signs."""
+        return self._signing
+
+    def open_sealed(self, sealed: bytes, info: bytes) -> bytes:
+        """Return what :func:`seal_to` sealed to this site, with the same ``info``.
+
+        Raises:
+            Untrusted: it was sealed to another key or for another use, or is damaged.
+        """
+        try:
+            return HPKE.decrypt(sealed, self._exchange, info)
+        except (InvalidTag, ValueError) as error:
+            raise Untrusted(
+                "sealed-to-other", "A wrap does not open with this site's key.", "Ask its maker."
+            ) from error
+
+
+def seal_to(exchange_key: str, message: bytes, info: bytes) -> bytes:
+    """Seal to the holder of an X25519 key by HPKE: X25519, HKDF-SHA256, AES-256-GCM, base mode.
+
+    Args:
+        exchange_key: The public key, hexadecimal.
+        message: What only the holder shall read.
+        info: What it is for; who opens it must name the same.
+
+    Raises:
+        Untrusted: the key is one that everybody can open.
+    """
+    try:
+        return HPKE.encrypt(message, X25519PublicKey.from_public_bytes(bytes.fromhex(exchange_key)), info)
+    except ValueError as error:
+        raise Untrusted(
+            "exchange-key-weak", "An exchange key is none that can be sealed to.", "Ask its owner."
+        ) from error
+
 
 def _public_hex(private: Ed25519PrivateKey) -> str:
     return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
@@ -171,6 +212,15 @@ def verify_recovery(key: str, signature: str, charter: Digest) -> None:
             "Sign the charter again.",
         )
     _verify(key, bytes.fromhex(signature), RECOVERY_TAG + bytes.fromhex(charter), "A recovery signature")
+
+
+def verify_words(public: str, signature: bytes, message: bytes, what: str) -> None:
+    """Check that the holder of a key signed a message that begins with a tag of its own kind.
+
+    Raises:
+        Untrusted: the signature or the key is wrong.
+    """
+    _verify(public, signature, message, what)
 
 
 def _verify(public: str, signature: bytes, message: bytes, what: str) -> None:

@@ -1,5 +1,27 @@
-"""Exchange: what do you lack, who has it; how objects travel, sealed, to sites that are never online together."""
+"""Exchange: what do you lack, who has it; how objects travel, sealed, to sites that are never online together.
 
+Buckets and https load more than the rest: they are in :mod:`imagiq.exchange.bucket` and :mod:`imagiq.exchange.https`.
+"""
+
+from imagiq.exchange.folder import FolderRemote
 from imagiq.exchange.peers import Ask, BenchPeer, Peer, asks, pull
+from imagiq.exchange.publishing import Published, Publisher, Sent
+from imagiq.exchange.remote import Listed, Remote
+from imagiq.exchange.remote_peer import RemotePeer
+from imagiq.exchange.ring import Keyring
 
-__all__ = ["Ask", "BenchPeer", "Peer", "asks", "pull"]
+__all__ = [
+    "Ask",
+    "BenchPeer",
+    "FolderRemote",
+    "Keyring",
+    "Listed",
+    "Peer",
+    "Published",
+    "Publisher",
+    "Remote",
+    "RemotePeer",
+    "Sent",
+    "asks",
+    "pull",
+]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from imagiq.bench import Bench
 from imagiq.errors import BudgetSpent, Corrupt, Refused, Unsupported
@@ -55,6 +55,15 @@ class Peer(Protocol):
 
     def fetch(self, digest: Digest, limit: int) -> bytes | None:
         """Return an object other than a commit, of at most ``limit`` bytes; None if the peer has none such."""
+
+
+@runtime_checkable
+class Paged(Protocol):
+    """A peer that shows a long history a part at a time, so that its reader needs little memory."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is more than :meth:`Peer.heads` has told of yet; it ends."""
 
 
 def asks(history: History, theirs: Mapping[str, tuple[Digest, ...]], missing: Iterable[Digest] = ()) -> list[Ask]:
@@ -145,6 +154,13 @@ def pull(bench: Bench, peer: Peer) -> int:
         Unreachable: the peer, or the own disk, failed; what came before is kept.
     """
     before = len(bench.history)
+    _pull_once(bench, peer)
+    while isinstance(peer, Paged) and peer.behind:
+        _pull_once(bench, peer)
+    return len(bench.history) - before
+
+
+def _pull_once(bench: Bench, peer: Peer) -> None:
     wishes = asks(bench.history, peer.heads(), bench.waiting.missing)
     while wishes:
         known, waiting = len(bench.history), len(bench.waiting)
@@ -156,7 +172,6 @@ def pull(bench: Bench, peer: Peer) -> int:
         if (known, waiting) == (len(bench.history), len(bench.waiting)):
             break
         wishes = asks(bench.history, {}, bench.waiting.missing)
-    return len(bench.history) - before
 
 
 def _take(bench: Bench, source: str, answer: Iterator[bytes]) -> None:
