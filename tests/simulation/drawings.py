@@ -59,7 +59,7 @@ class Threshold:
 
     def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
         low, high = weights["thresholds"]
-        return np.sum([images[:, 0] >= low, images[:, 0] >= high], axis=0, dtype=np.uint8)
+        return np.asarray((images[:, 0] >= low) + 1 * (images[:, 0] >= high), np.uint8)
 
     def predict(self, weights: Weights, cases: ImageCases) -> Overlaps:
         drawn = self.draw(weights, cases.images)
