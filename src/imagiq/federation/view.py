@@ -23,11 +23,14 @@ class Train:
         base: The model to start from.
         step: How many training commits this one's site will then have made, from 1.
         progress: How far the study is, from 0 to 1; learning rates follow it, never a site's own clock.
+        until: How far it will be when this training ends, as far as can be foreseen; None: it cannot. It follows from
+            the rest and the study's terms, and so is not recorded.
     """
 
     base: Digest
     step: int
     progress: float
+    until: float | None = field(default=None, compare=False)
 
     @property
     def parents(self) -> tuple[Parent, ...]:

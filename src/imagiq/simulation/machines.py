@@ -49,6 +49,8 @@ class Machine:
 
     def crash(self) -> None:
         """Stop at once; only the store and the mark are left."""
+        if self.site is not None:
+            self.site.abandon()
         self.site, self.peer, self.doing = None, None, None
         self.starts += 1
         self.visits_due.clear()

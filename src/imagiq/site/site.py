@@ -21,6 +21,7 @@ from imagiq.federation import (
     Strategy,
     Study,
     StudyHistory,
+    Train,
     View,
     Wait,
     Work,
@@ -31,12 +32,12 @@ from imagiq.federation import (
 )
 from imagiq.history import Entry
 from imagiq.keys import FeedKey
-from imagiq.learning import Cases, Learner
+from imagiq.learning import Advance, Begins, Cases, Learner, Pending
 from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
 from imagiq.site.mark import HighWaterMark
 from imagiq.site.pen import Pen
-from imagiq.site.work import perform
+from imagiq.site.work import STATE, begin_training, perform
 
 __all__ = ["Local", "Planned", "Site"]
 
@@ -103,6 +104,9 @@ class Site:
         self._attempts = Attempts(bench.store, bench.store.journal.read())
         self._memories: dict[Digest, dict[Hashable, object]] = {}
         self._learners: dict[Digest, Learner] = {}
+        self._running: dict[Digest, Pending] = {}
+        self.tell: Callable[[Planned, Advance], None] = lambda *_: None
+        """Called now and then, from any thread, with how far a training is."""
 
     def start(self, peers: Sequence[Peer]) -> Start:
         """Find out whether this store may be written to; see :meth:`Pen.start`."""
@@ -259,8 +263,42 @@ class Site:
     # ------------------------------------------------------------------------------------------ act, commit
 
     def begin(self, planned: Planned) -> int:
-        """Mark work as started, durably; return the number of the attempt."""
-        return self._attempts.start(planned.action, self._clock.now_s())
+        """Mark work as started, durably; return the number of the attempt.
+
+        A training whose learner can train beside this process runs from now on.
+        """
+        number = self._attempts.start(planned.action, self._clock.now_s())
+        if isinstance(planned.work, Train) and planned.action not in self._running:
+            try:
+                self._begin_beside(planned, planned.work)
+            except ImagiqError:
+                self._running.pop(planned.action, None)  # finish() begins it again, and tells what is wrong
+        return number
+
+    def _begin_beside(self, planned: Planned, work: Train) -> None:
+        learner = self._learner(planned.study)
+        if isinstance(learner, Begins):
+            self._running[planned.action] = begin_training(
+                work,
+                study=planned.study,
+                recipe=work.recipe(planned.study, self.name),
+                bench=self.bench,
+                learner=learner,
+                training=self.local.training,
+                state=self.state_in(planned.study),
+                tell=lambda advance: self.tell(planned, advance),
+            )
+
+    def abandon(self) -> None:
+        """Give up what was begun and is not finished: the process ends."""
+        while self._running:
+            self._running.popitem()[1].cancel()
+
+    def state_in(self, study: Study) -> bytes:
+        """Return what this site's last training in a study left at the site; empty: nothing, or it is lost."""
+        steps = self.bench.studies.get(study.digest)
+        own = () if steps is None else steps.trainings(self.name)
+        return (self.bench.store.sidecar_read(own[-1].digest, STATE) or b"") if own else b""
 
     def finish(self, planned: Planned) -> Entry | None:
         """Do work that was begun and commit the result; None if it failed, which is remembered and backed off from.
@@ -268,32 +306,42 @@ class Site:
         Raises:
             Unreachable: the disk failed. Nothing is lost; the work, or its commit in doubt, is taken up again.
         """
-        recipe = planned.work.recipe(planned.study, self.name)
         try:
-            result = perform(
-                planned.work,
-                study=planned.study,
-                recipe=recipe,
-                bench=self.bench,
-                learner=self._learner(planned.study),
-                training=self.local.training,
-                held_back=self.local.held_back,
-            )
-            return self._pen.commit(
-                recipe,
-                parents=planned.work.parents,
-                study=planned.study.digest,
-                tree=result.tree,
-                action=planned.action,
-                metrics=result.metrics,
-                cases=result.cases,
-                sidecar=result.sidecar,
-            )
+            entry = self._do(planned)
         except Unreachable:
             raise
         except ImagiqError as error:
+            self._running.pop(planned.action, None)
             self._fail(planned, error)
             return None
+        self._running.pop(planned.action, None)
+        return entry
+
+    def _do(self, planned: Planned) -> Entry:
+        recipe = planned.work.recipe(planned.study, self.name)
+        pending = self._running.get(planned.action)
+        needs_state = isinstance(planned.work, Train | Evaluate) and pending is None
+        result = perform(
+            planned.work,
+            study=planned.study,
+            recipe=recipe,
+            bench=self.bench,
+            learner=self._learner(planned.study),
+            training=self.local.training,
+            held_back=self.local.held_back,
+            state=self.state_in(planned.study) if needs_state else b"",
+            pending=pending,
+        )
+        return self._pen.commit(
+            recipe,
+            parents=planned.work.parents,
+            study=planned.study.digest,
+            tree=result.tree,
+            action=planned.action,
+            metrics=result.metrics,
+            cases=result.cases,
+            sidecar=result.sidecar,
+        )
 
     def _learner(self, study: Study) -> Learner:
         if study.digest not in self._learners:

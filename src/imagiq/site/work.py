@@ -12,12 +12,15 @@ from typing import TypeVar
 from imagiq.bench import Bench
 from imagiq.errors import ContractBroken, ImagiqError, Refused
 from imagiq.federation import Evaluate, Merge, Study, Train, Work
-from imagiq.learning import Cases, Learner
+from imagiq.learning import Advance, Cases, Learner, Pending, Training, begin, predict
 from imagiq.merging import Input, blobs_of, weighted_mean, weights_of
 from imagiq.objects import Digest, Recipe, Schema, Tree, decimal
 from imagiq.site.judging import SCORES, marks_of, scores_of
 
-__all__ = ["Result", "perform"]
+__all__ = ["STATE", "Result", "begin_training", "perform"]
+
+STATE = "state"
+"""The sidecar of a training commit: what the site's next training in the study begins with."""
 
 Told = TypeVar("Told")
 
@@ -39,8 +42,57 @@ class Result:
     sidecar: Mapping[str, bytes] = field(default_factory=dict)
 
 
+def begin_training(
+    work: Train,
+    *,
+    study: Study,
+    recipe: Recipe,
+    bench: Bench,
+    learner: Learner,
+    training: Cases,
+    state: bytes = b"",
+    tell: Callable[[Advance], None] | None = None,
+) -> Pending:
+    """Begin a training; a learner that can trains beside this process.
+
+    Args:
+        work: What to do; its base is complete.
+        study: The study's terms.
+        recipe: The recipe of the commit to come.
+        bench: Where the base is.
+        learner: Trains.
+        training: The site's training cases.
+        state: What the site's last training in the study left.
+        tell: Called with how far it is.
+
+    Raises:
+        ContractBroken: the learner failed.
+    """
+    schema, tree = _model(bench, work.base)
+    given = Training(
+        weights=weights_of(schema, tree, bench.store.read),
+        cases=training,
+        budget=study.updates,
+        seed=recipe.seed or 0,
+        progress=work.progress,
+        until=work.until,
+        state=state,
+        tell=tell,
+    )
+    return _guarded(lambda: begin(learner, given))
+
+
 def perform(
-    work: Work, *, study: Study, recipe: Recipe, bench: Bench, learner: Learner, training: Cases, held_back: Cases
+    work: Work,
+    *,
+    study: Study,
+    recipe: Recipe,
+    bench: Bench,
+    learner: Learner,
+    training: Cases,
+    held_back: Cases,
+    state: bytes = b"",
+    pending: Pending | None = None,
 ) -> Result:
     """Do the work.
 
@@ -52,16 +104,22 @@ def perform(
         learner: Trains and predicts.
         training: The site's training cases.
         held_back: The site's cases that are never trained on.
+        state: What the site's last training in the study left.
+        pending: The training, if it was begun before.
 
     Raises:
         ContractBroken: the learner failed or gave what is no model of the study.
         Refused: the result is not finite, or the cases are empty.
     """
     if isinstance(work, Train):
-        return _train(work, study, recipe, bench, learner, training)
+        if pending is None:
+            pending = begin_training(
+                work, study=study, recipe=recipe, bench=bench, learner=learner, training=training, state=state
+            )
+        return _train(work, bench, pending)
     if isinstance(work, Merge):
         return _merge(work, bench)
-    return _evaluate(work, bench, learner, held_back)
+    return _evaluate(work, bench, learner, held_back, state)
 
 
 def _model(bench: Bench, commit: Digest) -> tuple[Schema, Tree]:
@@ -72,15 +130,13 @@ def _model(bench: Bench, commit: Digest) -> tuple[Schema, Tree]:
     return bench.models.schema(tree.schema), tree
 
 
-def _train(work: Train, study: Study, recipe: Recipe, bench: Bench, learner: Learner, cases: Cases) -> Result:
-    schema, tree = _model(bench, work.base)
-    weights = weights_of(schema, tree, bench.store.read)
-    trained = _guarded(
-        lambda: learner.train(weights, cases, budget=study.updates, seed=recipe.seed or 0, progress=work.progress)
-    )
+def _train(work: Train, bench: Bench, pending: Pending) -> Result:
+    schema, _ = _model(bench, work.base)
+    trained = _guarded(pending.result)
     kept = bench.models.keep(schema, blobs_of(schema, trained.weights))
     bench.checks.gate(schema, kept, bench.store.read)
-    return Result(tree=kept, metrics=_recorded(trained.metrics), cases=trained.cases)
+    sidecar = {STATE: trained.state} if trained.state else {}
+    return Result(tree=kept, metrics=_recorded(trained.metrics), cases=trained.cases, sidecar=sidecar)
 
 
 def _merge(work: Merge, bench: Bench) -> Result:
@@ -90,10 +146,10 @@ def _merge(work: Merge, bench: Bench) -> Result:
     return Result(tree=bench.models.keep(schema, weighted_mean(schema, inputs, bench.store.read)))
 
 
-def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases) -> Result:
+def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases, state: bytes) -> Result:
     schema, tree = _model(bench, work.model)
     weights = weights_of(schema, tree, bench.store.read)
-    said = _guarded(lambda: learner.predict(weights, cases))
+    said = _guarded(lambda: predict(learner, weights, cases, state))
     marks = marks_of(said)
     return Result(metrics=_recorded(marks.points()), cases=marks.patients, sidecar={SCORES: scores_of(said)})
 

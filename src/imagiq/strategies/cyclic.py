@@ -46,7 +46,13 @@ def _decide(view: View, me: str, *, steps_a_turn: int) -> Action:
     if any(step.site == me for step in view.steps.trained_from(end.digest)):
         return Wait(why="what came of my turn: it cannot be used here")
     total = view.study.steps * len(view.study.sites)
-    return Train(base=end.digest, step=_done(view, end, me) + 1, progress=min(1.0, sum(end.progress) / total))
+    done = sum(end.progress)
+    return Train(
+        base=end.digest,
+        step=_done(view, end, me) + 1,
+        progress=min(1.0, done / total),
+        until=min(1.0, (done + 1) / total),
+    )
 
 
 def _end_of_chain(view: View) -> Step:

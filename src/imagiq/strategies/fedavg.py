@@ -35,6 +35,7 @@ def decide(view: View, me: str) -> Action:
             base=current.model.digest,
             step=current.number + 1,
             progress=current.number / view.study.steps,
+            until=(current.number + 1) / view.study.steps,
         )
     if me != _server(view):
         return Wait(why=f"round {current.number + 1}")

@@ -41,7 +41,13 @@ def decide(view: View, me: str) -> Action:
             return Merge(inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     if not spent:
         total = view.study.steps * len(view.study.sites)
-        return Train(base=model.digest, step=made + 1, progress=min(1.0, sum(model.progress) / total))
+        done = sum(model.progress)
+        return Train(
+            base=model.digest,
+            step=made + 1,
+            progress=min(1.0, done / total),
+            until=min(1.0, (done + len(view.study.sites)) / total),  # the others train meanwhile
+        )
     if any(view.made(site) < view.study.steps for site in view.sites):
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)

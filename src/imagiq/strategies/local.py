@@ -13,4 +13,9 @@ def decide(view: View, me: str) -> Action:
     made = view.made(me)
     if made >= view.study.steps:
         return Finished(model=model.digest)
-    return Train(base=model.digest, step=made + 1, progress=made / view.study.steps)
+    return Train(
+        base=model.digest,
+        step=made + 1,
+        progress=made / view.study.steps,
+        until=(made + 1) / view.study.steps,
+    )
