@@ -16,6 +16,7 @@ from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.judging import Judge
 from imagiq.simulation.measuring import Scored, difference, mean_of, measures_of
 from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.picturing import with_pictures
 from imagiq.simulation.pooling import pooled_model, together
 from imagiq.simulation.world import World
 from imagiq.site import Site
@@ -43,6 +44,7 @@ def outcome_of(
     learner_of: Callable[[Named], Learner],
     *,
     checkpoints: int = CHECKPOINTS,
+    pictures: bool = False,
 ) -> Outcome:
     """Measure what came of a simulation.
 
@@ -51,6 +53,7 @@ def outcome_of(
         cases: The cases of its sites, and of sites that take no part.
         learner_of: Makes the learner that the task names.
         checkpoints: At how many times to measure how good the models of each study were meanwhile; many sites: never.
+        pictures: Show slices of patients even if their source does not say that they may be shown to anybody.
     """
     judge = Judge(world.scenario.seed, cases, learner_of(world.scenario.task))
     assembly = _Assembly(world, cases, judge, tuple(name for name, at in cases.items() if at.is_unseen))
@@ -77,7 +80,8 @@ def outcome_of(
             checkpoints=tuple(checkpoints_of(world, judge, measures[0].name, checkpoints) if measures and few else ()),
         ),
     )
-    return with_findings(_filled(outcome), updates=updates)
+    found = with_findings(_filled(outcome), updates=updates)
+    return with_pictures(found, world, cases, learner_of(world.scenario.task), judge, even_if_private=pictures)
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class _Assembly:
             commits=sum(ending.result.commits for ending in endings.values()),
             ended_s=world.ended_s.get(study, 0.0),
             trouble=tuple(_trouble(world, study)),
+            terms=world.studies[title],
         )
 
     def pooled(self, learner: Learner) -> tuple[_Endings | None, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from imagiq.federation import Study
 from imagiq.objects import Digest
+from imagiq.report import Picture
 from imagiq.scoring import Interval, Measure
 from imagiq.simulation.course import Course
 
@@ -156,6 +158,7 @@ class Way:
         commits: How many commits were made.
         ended_s: Virtual seconds from the beginning to its last commit.
         trouble: What sites told of work that failed.
+        terms: The study; None: pooled. It is not part of :meth:`to_json`.
     """
 
     title: str
@@ -171,6 +174,7 @@ class Way:
     commits: int = 0
     ended_s: float = 0.0
     trouble: tuple[str, ...] = ()
+    terms: Study | None = None
 
     @property
     def busy_s(self) -> float:
@@ -216,6 +220,8 @@ class Outcome:
         findings: Sentences: what these numbers can and cannot tell.
         warnings: Sentences: what went wrong, or may be worthless.
         course: What happened meanwhile; it is not part of :meth:`to_json`, but of the report.
+        pictures: Slices with truth and drawings; for the report, too.
+        no_pictures: Why there are none; empty: there are, or there is nothing to show.
     """
 
     title: str
@@ -231,6 +237,8 @@ class Outcome:
     findings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     course: Course = field(default_factory=Course)
+    pictures: tuple[Picture, ...] = ()
+    no_pictures: str = ""
 
     @property
     def headline(self) -> str:

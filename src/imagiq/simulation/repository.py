@@ -1,4 +1,4 @@
-"""Where a simulation leaves its sites: ``FOLDER/<site>/.imagiq`` each, and the journal beside them.
+"""Where a simulation leaves its sites: ``FOLDER/<site>/.imagiq`` each, beside them the journal and what came of it.
 
 A simulation that was killed is run again, so nothing here waits for the disk: that makes it ten times faster. All else
 is the very store that hospitals use.
@@ -6,6 +6,7 @@ is the very store that hospitals use.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -14,14 +15,19 @@ from typing import Final
 
 from imagiq.errors import Conflict, Corrupt, ImagiqError, NotFound, Unreachable
 from imagiq.objects import digest_of
+from imagiq.report import Report, report_as_json
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.store import Content, FolderStore, Lock, RealFiles
 
-__all__ = ["JOURNAL", "SCENARIO", "SitesFolder", "UnsyncedFiles"]
+__all__ = ["JOURNAL", "OUTCOME", "PAGE", "SCENARIO", "SitesFolder", "UnsyncedFiles"]
 
 JOURNAL: Final = "journal.jsonl"
 SCENARIO: Final = "federation.toml"
+OUTCOME: Final = "outcome.json"
+PAGE: Final = "report.html"
 REPOSITORY: Final = ".imagiq"
+OWN: Final = frozenset({JOURNAL, OUTCOME, PAGE})
+"""What a simulation leaves beside the sites."""
 
 
 class UnsyncedFiles:
@@ -118,6 +124,26 @@ class SitesFolder:
         journal.write(self.journal)
         return journal
 
+    def leave(self, report: Report) -> None:
+        """Leave what came of the simulation, for a report that may be made later."""
+        text = json.dumps(report_as_json(report), allow_nan=False, separators=(",", ":"))
+        self.write(OUTCOME, text.encode())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file beside the sites.
+
+        Raises:
+            Unreachable: the disk does not allow it.
+        """
+        try:
+            (self.path / name).write_bytes(content)
+        except OSError as error:
+            raise Unreachable(
+                "folder-write",
+                f"The file {self.path / name} cannot be written: {error.strerror}.",
+                "Check the folder's rights, and the room on its disk.",
+            ) from error
+
     def _is_taken(self) -> bool:
         return (self.path.is_dir() and any(self.path.iterdir())) or (self.path.exists() and not self.path.is_dir())
 
@@ -125,7 +151,7 @@ class SitesFolder:
         """Check that there is nothing but what a simulation left, and that it may be removed."""
         try:
             copy = read_journal(self.journal).scenario
-            strange = [inner for inner in self.path.iterdir() if inner.name != JOURNAL and _is_strange(inner, copy)]
+            strange = [inner for inner in self.path.iterdir() if inner.name not in OWN and _is_strange(inner, copy)]
         except (Corrupt, NotFound, Unreachable) as error:
             raise self._not_own(error) from error
         if strange:

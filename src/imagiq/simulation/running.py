@@ -15,6 +15,7 @@ from imagiq.simulation.founding import SiteCases, schema_for
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.simulation.outcome import Outcome
+from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
 from imagiq.simulation.sources import CasesOfSites, cases_of
@@ -55,6 +56,7 @@ def simulate(
     only: Sequence[str] | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
+    pictures: bool = False,
 ) -> Outcome:
     """Run a simulation.
 
@@ -63,10 +65,13 @@ def simulate(
         strategies: Own strategies, by name and version, beside those of imagiq.
         learners: Own learners by name, beside those that are installed.
         cases: The cases of each site, instead of those that the file names; needed with a scenario.
-        folder: Where to leave each site's repository, as ``folder/<site>/.imagiq``, and ``folder/journal.jsonl``.
+        folder: Where to leave each site's repository, as ``folder/<site>/.imagiq``, ``folder/journal.jsonl``, and
+            ``folder/outcome.json``, of which ``imagiq report folder`` makes a report.
         only: Titles or strategies: run these studies; a strategy that no study has gets one of its own.
         seed: Instead of the scenario's.
         progress: Watches what happens.
+        pictures: Put slices of patients into the outcome even if their source does not say that they may be shown to
+            anybody.
 
     Raises:
         ImagiqError: the file, the cases or a parameter is not as it must be; the message says what to do.
@@ -82,7 +87,10 @@ def simulate(
         world.run()
         if place is not None:
             replace(journal, events=world.journal, histories=histories_of(world)).write(place.journal)
-        return outcome_of(world, setting.cases, setting.learner_of)
+        outcome = outcome_of(world, setting.cases, setting.learner_of, pictures=pictures)
+        if place is not None:
+            place.leave(report_of(outcome))
+        return outcome
     finally:
         world.close()
 

@@ -144,10 +144,12 @@ def _as_wanted(table: Table, key: str, value: object, annotation: str) -> object
         "float": ((int, float), "a number"),
         "bool": (bool, "true or false"),
         "Sequence[str]": (list, "a list of texts"),
+        "Sequence[int]": (list, "a list of whole numbers"),
     }
     if wanted in kinds:
         kind, said = kinds[wanted]
         fits = isinstance(value, kind) and (wanted == "bool" or not isinstance(value, bool))
-        if not fits or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+        items = {"Sequence[str]": str, "Sequence[int]": int}.get(wanted, object)
+        if not fits or (isinstance(value, list) and not all(type(item) is items for item in value)):
             raise table.wrong(key, f"is not {said}", f"Write it as {said}.")
     return value

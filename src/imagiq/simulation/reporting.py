@@ -1,0 +1,172 @@
+"""From what came of a simulation to the values of its report."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of
+from imagiq.report import Way as ReportedWay
+from imagiq.scoring import Interval
+from imagiq.simulation.outcome import Hospital, Measures, Outcome, SiteResult, Way
+
+__all__ = ["report_of"]
+
+PROGRAMS = ("imagiq", "numpy", "torch", "monai")
+
+
+def report_of(outcome: Outcome) -> Report:
+    """Return the report of a simulation."""
+    titles = {way.study: way.title for way in outcome.ways}
+    course = outcome.course
+    return Report(
+        kind="simulation",
+        title=outcome.title,
+        federation=outcome.federation,
+        seed=outcome.seed,
+        measures=outcome.measures,
+        sites=(*map(_site, outcome.hospitals), *(_site(each, takes_part=False) for each in outcome.unseen)),
+        ways=tuple(_way(way, outcome) for way in outcome.lines),
+        scores=tuple(score for way in outcome.lines for score in _scores(way, outcome)),
+        points=(*_checkpoints(outcome), *_losses(outcome)),
+        work=tuple(
+            Work(
+                site=each.site,
+                way=titles.get(each.study, "") if each.study else "",
+                kind=each.kind,
+                from_s=round(each.from_s, 6),
+                to_s=round(each.to_s, 6),
+                failed=each.failed,
+            )
+            for each in course.worked
+        ),
+        commits=tuple(
+            Commit(
+                commit=each.commit,
+                site=each.site,
+                way=titles[each.study],
+                kind=each.recipe,
+                parents=each.parents,
+                at_s=round(each.at_s, 6),
+                cases=each.cases,
+                metrics=each.metrics,
+            )
+            for each in course.made
+        ),
+        pictures=outcome.pictures,
+        no_pictures=outcome.no_pictures,
+        versions=_versions(),
+        findings=outcome.findings,
+        warnings=outcome.warnings,
+    )
+
+
+def _site(hospital: Hospital, *, takes_part: bool = True) -> Site:
+    positive = hospital.positive
+    return Site(
+        name=hospital.name,
+        title=hospital.title,
+        training=hospital.training if takes_part else None,
+        held_back=hospital.held_back,
+        takes_part=takes_part,
+        speed=hospital.speed if takes_part else None,
+        note="" if positive is None else f"{positive / hospital.held_back:.0%} of the held-back cases are positive",
+    )
+
+
+def _way(way: Way, outcome: Outcome) -> ReportedWay:
+    is_pooled = way is outcome.pooled
+    return ReportedWay(
+        title=way.title,
+        strategy=way.strategy,
+        role="pooled" if is_pooled else "alone" if way.strategy == "local" else "together",
+        study=way.study or "",
+        recipe="" if way.terms is None else recipe_of(way.terms),
+        seed=None if way.terms is None else way.terms.seed,
+        sites=len(way.sites),
+        finished=sum(result.finished for result in way.sites),
+        share_of_pooled=way.share_of_pooled.get(outcome.headline),
+        bytes_moved=None if is_pooled else way.bytes_moved,
+        commits=way.commits,
+        busy_s=None if is_pooled else round(way.busy_s, 6),
+        ended_s=None if is_pooled else round(way.ended_s, 6),
+        trouble=way.trouble,
+    )
+
+
+def _scores(way: Way, outcome: Outcome) -> Iterator[Score]:
+    for measure in (measure.name for measure in outcome.measures):
+        yield from _score(way, "mean", measure, way.mean, way.gain)
+        for kind, abroad in (("across", way.across), ("unseen mean", way.unseen)):
+            if abroad is not None:
+                yield from _score(way, kind, measure, abroad.mean, abroad.gain)
+        for result in way.sites:
+            yield from _scores_of(way, result, measure, outcome)
+
+
+def _scores_of(way: Way, result: SiteResult, measure: str, outcome: Outcome) -> Iterator[Score]:
+    counts = {h.name: measure not in h.silent for h in (*outcome.hospitals, *outcome.unseen)}
+    yield from _score(way, "own", measure, result.score, result.gain, at=result.site, site=result.site, counts=counts)
+    for kind, tried in (("elsewhere", result.elsewhere), ("unseen", result.unseen)):
+        for at, measures in tried.items():
+            yield from _score(way, kind, measure, measures, None, site=result.site, at=at, counts=counts)
+
+
+def _score(
+    way: Way,
+    kind: str,
+    measure: str,
+    measures: Measures,
+    gains: Measures | None,
+    *,
+    site: str = "",
+    at: str = "",
+    counts: Mapping[str, bool] | None = None,
+) -> Iterator[Score]:
+    value = measures[measure]
+    gain: Interval | None = None if gains is None or way.strategy == "local" else gains[measure]
+    if value is not None:
+        yield Score(
+            way=way.title,
+            kind=kind,
+            site=site,
+            at=at,
+            measure=measure,
+            value=value.point,
+            low=value.low,
+            high=value.high,
+            gain=None if gain is None else gain.point,
+            gain_low=None if gain is None else gain.low,
+            gain_high=None if gain is None else gain.high,
+            counts=True if counts is None else counts.get(at, True),
+        )
+
+
+def _checkpoints(outcome: Outcome) -> Iterator[Point]:
+    for each in outcome.course.checkpoints:
+        yield Point(way=each.way, measure=each.measure, at_s=round(each.at_s, 6), nbytes=each.nbytes, value=each.value)
+
+
+def _losses(outcome: Outcome) -> Iterator[Point]:
+    titles = {way.study: way.title for way in outcome.ways}
+    for each in outcome.course.made:
+        if each.recipe == "train" and "loss" in each.metrics:
+            yield Point(
+                way=titles[each.study],
+                site=each.site,
+                measure="loss",
+                at_s=round(each.at_s, 6),
+                nbytes=each.nbytes,
+                value=each.metrics["loss"],
+            )
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for program in PROGRAMS:
+        try:
+            found[program] = version(program)
+        except PackageNotFoundError:
+            continue
+    return found
