@@ -10,7 +10,7 @@ import numpy as np
 from imagiq.errors import ContractBroken, Misuse
 from imagiq.imaging.cases import ImageCases, checked, of_patients
 
-__all__ = ["SiteImages", "Split", "site_of", "split_by_share"]
+__all__ = ["SiteImages", "Split", "site_of", "split_by_folds", "split_by_share"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +54,8 @@ class SiteImages:
         test: Never trained on.
         dropped: How many images were left out.
         warnings: What may make results at this site worthless, one sentence each.
+        is_unseen: The site takes no part in training; models are tried on its ``test`` images.
+        is_shareable: Its images may be shown to anybody, since they are of nobody.
     """
 
     name: str
@@ -62,6 +64,8 @@ class SiteImages:
     test: ImageCases
     dropped: int = 0
     warnings: tuple[str, ...] = ()
+    is_unseen: bool = False
+    is_shareable: bool = False
 
 
 def split_by_share(patients: Collection[str], *, held_back: float, validation: float, seed: int) -> Split:
@@ -93,13 +97,37 @@ def split_by_share(patients: Collection[str], *, held_back: float, validation: f
     return Split(train=tuple(drawn[:kept]), validation=tuple(drawn[kept:rest]), test=tuple(drawn[rest:]))
 
 
+def split_by_folds(folds: Mapping[str, int], fold: int) -> Split:
+    """Return the split in which one fold is for the test, and the fold before it for validation; before fold 0 is the last.
+
+    Args:
+        folds: A patient's name -> their fold, 0 or more.
+        fold: Which one is for the test.
+
+    Raises:
+        ContractBroken: a patient has no fold.
+    """
+    lacking = sum(1 for each in folds.values() if each < 0)
+    if lacking:
+        raise ContractBroken(
+            "split-folds", f"{lacking} of {len(folds)} patients have no fold.", "Give each one, numbered from 0."
+        )
+    before = fold - 1 if fold > 0 else max(folds.values(), default=0)
+    parts: dict[str, list[str]] = {"train": [], "validation": [], "test": []}
+    for patient, each in sorted(folds.items()):
+        parts["test" if each == fold else "validation" if each == before else "train"].append(patient)
+    return Split(train=tuple(parts["train"]), validation=tuple(parts["validation"]), test=tuple(parts["test"]))
+
+
 def _number(patients: int, part: float) -> int:
     if part == 0.0 or patients < 2:
         return 0
     return min(max(round(patients * part), 1), patients - 1)
 
 
-def site_of(name: str, cases: ImageCases, split: Split, *, judge: str, dropped: int = 0) -> SiteImages:
+def site_of(
+    name: str, cases: ImageCases, split: Split, *, judge: str, dropped: int = 0, is_shareable: bool = False
+) -> SiteImages:
     """Return a site's images by their split.
 
     Args:
@@ -109,6 +137,7 @@ def site_of(name: str, cases: ImageCases, split: Split, *, judge: str, dropped: 
         judge: ``test``: train on training and validation patients, and hold back the test patients. ``validation``: train on
             training patients, hold back validation patients, and touch no test patient; to choose settings with.
         dropped: How many images were left out before.
+        is_shareable: The images are of nobody.
 
     Raises:
         Misuse: ``judge`` is something else.
@@ -129,6 +158,7 @@ def site_of(name: str, cases: ImageCases, split: Split, *, judge: str, dropped: 
         test=parts["held-back"],
         dropped=dropped,
         warnings=tuple(_warnings(parts)),
+        is_shareable=is_shareable,
     )
 
 

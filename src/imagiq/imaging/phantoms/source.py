@@ -20,7 +20,7 @@ __all__ = ["phantom_brain", "phantom_brain_unseen", "phantom_cases"]
 _NAMES: Final = tuple(hospital.name for hospital in HOSPITALS)
 
 
-def phantom_brain(
+def phantom_brain(  # noqa: PLR0913 - the parameters of a source, each by keyword
     *,
     seed: int = 0,
     hospitals: Sequence[str] = _NAMES,
@@ -31,6 +31,7 @@ def phantom_brain(
     held_back: float = 0.25,
     validation: float = 0.2,
     judge: str = "test",
+    unseen: int = 0,
 ) -> tuple[SiteImages, ...]:
     """Return phantoms of several hospitals, each with its own scanner.
 
@@ -48,6 +49,7 @@ def phantom_brain(
         held_back: Part of each hospital's patients that is for the test.
         validation: Part of the others that is for choosing settings.
         judge: ``test`` or ``validation``; see :func:`~imagiq.imaging.sites.site_of`.
+        unseen: How many patients of the hospital beyond to add, on which every model is tried; 0: none.
 
     Raises:
         Misuse: a parameter is out of range, or the lists are not of one length.
@@ -72,7 +74,9 @@ def phantom_brain(
         )
         cases = phantom_cases(chosen, seed=seed, size=size, slices=slices)
         split = split_by_share(set(cases.patients.tolist()), held_back=held_back, validation=validation, seed=seed)
-        found.append(site_of(name, cases, split, judge=judge))
+        found.append(site_of(name, cases, split, judge=judge, is_shareable=True))
+    if unseen:
+        found += phantom_brain_unseen(seed=seed, patients=unseen, size=size, slices=slices)
     return tuple(found)
 
 
@@ -100,7 +104,11 @@ def phantom_brain_unseen(
         labels=cases.labels,
         spacing_mm=cases.spacing_mm,
     )
-    return (SiteImages(name=hospital.name, columns=cases.channels, train=nobody, test=cases),)
+    return (
+        SiteImages(
+            name=hospital.name, columns=cases.channels, train=nobody, test=cases, is_unseen=True, is_shareable=True
+        ),
+    )
 
 
 def phantom_cases(hospital: Hospital, *, seed: int, size: int, slices: int) -> ImageCases:
