@@ -22,7 +22,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "torture",
-    max_examples=5_000,
+    max_examples=1_000,
     stateful_step_count=100,
     deadline=None,
     print_blob=True,

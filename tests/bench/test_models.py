@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imagiq.bench import Verdict, Want
-from imagiq.errors import Misuse, Unreachable
+from imagiq.errors import Misuse, Refused, Unreachable
 from imagiq.history import Entry
 from imagiq.merging import blobs_of, schema_of
 from imagiq.objects import Digest, Parent, Recipe, Tree, digest_of
@@ -204,3 +204,16 @@ def test_what_a_bench_knows_is_the_same_after_a_restart(town: Town) -> None:
     assert after.models.complete == before.models.complete
     assert [s.digest for s in after.studies[study.digest]] == [s.digest for s in before.studies[study.digest]]
     assert after.known.unwitnessed("") == before.known.unwitnessed("")
+
+
+def test_a_model_of_which_one_tensor_changed_is_the_same_as_one_kept_whole(town: Town) -> None:
+    models = town.benches["a"].models
+    weights = {"large": np.ones(2**15, "<f4"), "small": np.ones(3, "<f4")}
+    schema = schema_of(weights)
+    base = models.keep(schema, blobs_of(schema, weights))
+    small = np.array([1, 2, 3], "<f4")
+    changed = models.keep_changed(base, {"small": small})
+    assert changed == models.keep(schema, blobs_of(schema, {**weights, "small": small}))
+    assert changed.blobs[0] == base.blobs[0]
+    with pytest.raises(Refused):
+        models.keep_changed(base, {"small": np.full(3, np.nan, "<f4")})

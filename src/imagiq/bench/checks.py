@@ -69,8 +69,14 @@ class Checks:
             self._schemas[digest] = parse_schema(raw)
         return self._schemas[digest]
 
-    def gate(self, schema: Schema, tree: Tree, read: Callable[[Digest], bytes]) -> Gated:
+    def gate(self, schema: Schema, tree: Tree, read: Callable[[Digest], bytes], *, since: Tree | None = None) -> Gated:
         """Return the proof that a model may be an input.
+
+        Args:
+            schema: What it must look like.
+            tree: The model.
+            read: Gives the bytes of a blob.
+            since: The model that it was made from; if that has passed, only what differs is looked at.
 
         Raises:
             Corrupt: a bool in it is neither 0 nor 1, or a blob has the wrong length.
@@ -81,7 +87,8 @@ class Checks:
         found = self._gates.get(tree.digest)
         if found is None:
             try:
-                found = pass_gate(schema, tree, read)
+                before = None if since is None else self._gates.get(since.digest)
+                found = pass_gate(schema, tree, read, since=None if isinstance(before, ImagiqError) else before)
             except (Corrupt, Refused) as error:
                 found = error
             self._gates[tree.digest] = found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imagiq.bench.checks import Checks
 from imagiq.errors import Corrupt, ImagiqError, NotFound, Refused, Unsupported
@@ -22,6 +23,9 @@ from imagiq.objects import (
 )
 from imagiq.objects.schema import SCHEMA_LIMIT
 from imagiq.store import Content, Store
+
+if TYPE_CHECKING:
+    from imagiq.merging.arrays import Array
 
 __all__ = ["Models", "Want"]
 
@@ -190,6 +194,36 @@ class Models:
         tree = Tree(schema.digest, self._store.add(blobs))
         check_tree(tree, schema)
         self._store.add([schema.raw, tree.raw])
+        return tree
+
+    def keep_changed(self, base: Tree, changed: Mapping[str, Array]) -> Tree:
+        """Keep a model of which only some tensors have changed, as :meth:`keep` does, at the cost of these tensors.
+
+        Args:
+            base: The model before; it is held.
+            changed: The new values of the tensors that have changed.
+
+        Raises:
+            ContractBroken: a tensor is not of the model's schema, or has another shape or dtype.
+            NotFound: the model before is not held.
+            Refused: the model is not finite.
+        """
+        from imagiq.merging import changed_blobs  # noqa: PLC0415 - numpy is loaded by who needs it
+
+        schema = self.schema(base.schema)
+        blobs = changed_blobs(schema, base, changed, self._store.read)
+        places = []
+
+        def contents() -> Iterator[Content]:
+            for place, content in blobs:
+                places.append(place)
+                yield content
+
+        names = self._store.add(contents())
+        new = dict(zip(places, names, strict=True))
+        tree = Tree(schema.digest, tuple(new.get(place, blob) for place, blob in enumerate(base.blobs)))
+        self._store.add([tree.raw])
+        self._checks.gate(schema, tree, self._store.read, since=base)
         return tree
 
     def fetch(self, digest: Digest, limit: int = BLOB_LIMIT) -> bytes | None:

@@ -6,6 +6,7 @@ and the way between a model's bytes and numpy arrays.
 
 from imagiq.merging.arithmetic import check_arithmetic, distance, norm2
 from imagiq.merging.arrays import blobs_of, numpy_dtype, schema_of, weights_of
+from imagiq.merging.changed import changed_blobs
 from imagiq.merging.difference import TensorDifference, differences
 from imagiq.merging.gate import Gated, pass_gate
 from imagiq.merging.layout import Read
@@ -20,6 +21,7 @@ __all__ = [
     "Read",
     "TensorDifference",
     "blobs_of",
+    "changed_blobs",
     "check_arithmetic",
     "differences",
     "distance",

@@ -26,6 +26,7 @@ __all__ = [
     "blocks",
     "check_bools",
     "cut",
+    "flat_bytes",
     "numpy_dtype",
     "schema_of",
     "weights_of",
@@ -62,7 +63,7 @@ def blobs_of(schema: Schema, weights: Mapping[str, Array]) -> Iterator[memoryvie
         ContractBroken: a tensor is missing or foreign, or has another shape or dtype.
     """
     _check_names(schema, weights)
-    flat = [_flat_bytes(tensor, weights[tensor.name]) for tensor in schema.tensors]
+    flat = [flat_bytes(tensor, weights[tensor.name]) for tensor in schema.tensors]
     return cut(schema.blob_sizes, flat)
 
 
@@ -95,8 +96,12 @@ def _check_names(schema: Schema, weights: Mapping[str, Array]) -> None:
             )
 
 
-def _flat_bytes(tensor: Tensor, array: Array) -> memoryview:
-    """Return the bytes of an array that should be this tensor; copies only what is strided or big-endian."""
+def flat_bytes(tensor: Tensor, array: Array) -> memoryview:
+    """Return the bytes of an array that should be this tensor; copies only what is strided or big-endian.
+
+    Raises:
+        ContractBroken: it has another shape or dtype.
+    """
     wanted = numpy_dtype(tensor.dtype)
     array = np.asarray(array)
     if array.shape != tensor.shape:

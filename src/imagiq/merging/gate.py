@@ -10,6 +10,7 @@ import numpy as np
 from imagiq.errors import Misuse, Refused
 from imagiq.merging.arithmetic import check_arithmetic, squares, tree_sum
 from imagiq.merging.arrays import BLOCK, blocks
+from imagiq.merging.changed import tensors_that_differ
 from imagiq.merging.floats import widen
 from imagiq.merging.layout import Read
 from imagiq.objects import Schema, Tree
@@ -33,7 +34,9 @@ class Gated:
     norm: float | None
 
 
-def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | None = None) -> Gated:
+def pass_gate(
+    schema: Schema, tree: Tree, read: Read, *, largest_norm: float | None = None, since: Gated | None = None
+) -> Gated:
     """Return proof that a model may be merged.
 
     Squares are summed up in blocks of 65,536 elements, blocks to tensors and tensors to the model by a fixed tree of
@@ -44,6 +47,7 @@ def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | N
         tree: The model state.
         read: Gives the bytes of a blob.
         largest_norm: The largest norm that passes; None: any.
+        since: Proof for a model of the same schema: where no norm is asked for, only what differs from it is looked at.
 
     Raises:
         Corrupt: a blob has the wrong length, or a bool is neither 0 nor 1.
@@ -62,7 +66,9 @@ def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | N
     check_arithmetic()
     with np.errstate(all="ignore"):
         if largest_norm is None:
-            _check_finite(schema, tree, read)
+            is_alike = since is not None and since.tree.schema == tree.schema
+            only = tensors_that_differ(schema, since.tree, tree) if since is not None and is_alike else None
+            _check_finite(schema, tree, read, only)
             return Gated(tree, None)
         norm = math.sqrt(tree_sum(_squares_of_tensors(schema, tree, read)))
     if norm > largest_norm:
@@ -74,9 +80,9 @@ def pass_gate(schema: Schema, tree: Tree, read: Read, *, largest_norm: float | N
     return Gated(tree, norm)
 
 
-def _check_finite(schema: Schema, tree: Tree, read: Read) -> None:
+def _check_finite(schema: Schema, tree: Tree, read: Read, only: frozenset[int] | None) -> None:
     scratch = np.empty(BLOCK)
-    for block in blocks(schema, tree, read):
+    for block in blocks(schema, tree, read, only=only):
         tensor = schema.tensors[block.number]
         if "float" in tensor.dtype:
             numbers = block.values
