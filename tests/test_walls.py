@@ -19,6 +19,7 @@ PACKAGE = ROOT / "src" / "imagiq"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 EDGES = {
+    "imagiq.learning.serving:_answer": "in a worker runs foreign code; whatever it raises is the worker's answer",
     "imagiq.site.work:_guarded": "a learner is foreign code: whatever it raises is reported and must not stop the site",
     "imagiq.cli:main": "the edge to the person: no traceback reaches them, whatever happened",
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checka
 from imagiq.errors import Conflict, Misuse, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -40,6 +41,8 @@ __all__ = [
     "begin",
     "find",
     "predict",
+    "predict_each",
+    "processors",
     "watch_training",
 ]
 
@@ -252,6 +255,16 @@ def predict(learner: Learner, weights: Weights, cases: Cases, state: bytes = b""
     return learner.predict(weights, cases)
 
 
+def predict_each(learner: Learner, asked: Iterable[tuple[Weights, Cases, bytes]]) -> list[Predictions | Overlaps]:
+    """Apply models to cases, each with its state; side by side if the learner trains beside whoever asks."""
+    if not isinstance(learner, Begins):
+        return [predict(learner, *one) for one in asked]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - nothing else here needs it
+
+    with ThreadPoolExecutor(max_workers=16) as threads:
+        return list(threads.map(lambda one: predict(learner, *one), asked))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """What learners may use of this machine. It is the owner's own setting and never part of a study.
@@ -273,6 +286,11 @@ class Resources:
     memory_mib: int | None = None
     programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     folder: Path | None = None
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @runtime_checkable

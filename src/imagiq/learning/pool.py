@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from imagiq.errors import BudgetSpent, ContractBroken, ImagiqError
-from imagiq.learning import Resources
+from imagiq.learning import Resources, processors
 from imagiq.learning.frames import Frame
 from imagiq.learning.handover import Handover
 from imagiq.learning.worker import PATIENCE_S, Lost, Worker
@@ -50,13 +50,12 @@ class Pool:
     @property
     def hello(self) -> Mapping[str, Any]:
         """What a worker is told first."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         memory = self._resources.memory_mib
         share = None if memory is None else memory * 2**20
         if share is None and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
             share = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * PART_OF_MEMORY / self._places)
         return {
-            "threads": self._resources.threads or max(1, cores // self._places),
+            "threads": self._resources.threads or max(1, processors() // self._places),
             "device": self._resources.device,
             "memory_bytes": share,
         }

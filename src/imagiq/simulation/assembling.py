@@ -17,7 +17,7 @@ from imagiq.simulation.judging import Judge
 from imagiq.simulation.measuring import Scored, difference, mean_of, measures_of
 from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
 from imagiq.simulation.picturing import with_pictures
-from imagiq.simulation.pooling import pooled_model, together
+from imagiq.simulation.pooling import PooledLine, pooled_line
 from imagiq.simulation.world import World
 from imagiq.site import Site
 
@@ -45,6 +45,7 @@ def outcome_of(
     *,
     checkpoints: int = CHECKPOINTS,
     pictures: bool = False,
+    line: PooledLine | None = None,
 ) -> Outcome:
     """Measure what came of a simulation.
 
@@ -54,12 +55,15 @@ def outcome_of(
         learner_of: Makes the learner that the task names.
         checkpoints: At how many times to measure how good the models of each study were meanwhile; many sites: never.
         pictures: Show slices of patients even if their source does not say that they may be shown to anybody.
+        line: The pooled line, if it was begun before.
     """
-    judge = Judge(world.scenario.seed, cases, learner_of(world.scenario.task))
+    learner = learner_of(world.scenario.task)
+    judge = Judge(world.scenario.seed, cases, learner)
+    line = line or pooled_line(world.scenario, cases, learner)
     assembly = _Assembly(world, cases, judge, tuple(name for name, at in cases.items() if at.is_unseen))
     endings = {title: assembly.endings(study.digest) for title, study in world.studies.items()}
     alone = next((endings[s.title] for s in world.scenario.studies if s.strategy.name == ALONE), None)
-    pooled, updates = assembly.pooled(learner_of(world.scenario.task))
+    pooled = assembly.pooled(line)
     measures, few = _measures(judge), len(world.names) <= MOST_SITES
     ways = [assembly.way(title, endings[title], alone, pooled) for title in endings]
     outcome = Outcome(
@@ -73,15 +77,15 @@ def outcome_of(
         pooled=None if pooled is None else assembly.pooled_way(pooled, alone),
         duration_s=max(world.ended_s.values(), default=0.0),
         histories=histories_of(world),
-        warnings=tuple(_warnings(world, cases, ways)),
+        warnings=(*_warnings(world, cases, ways), *_trouble_of(line)),
         course=Course(
             worked=worked_in(world),
             made=tuple(world.made),
             checkpoints=tuple(checkpoints_of(world, judge, measures[0].name, checkpoints) if measures and few else ()),
         ),
     )
-    found = with_findings(_filled(outcome), updates=updates)
-    return with_pictures(found, world, cases, learner_of(world.scenario.task), judge, even_if_private=pictures)
+    found = with_findings(_filled(outcome), updates=0 if line is None else line.updates)
+    return with_pictures(found, world, cases, learner, judge, even_if_private=pictures)
 
 
 @dataclass(frozen=True)
@@ -159,19 +163,14 @@ class _Assembly:
             terms=world.studies[title],
         )
 
-    def pooled(self, learner: Learner) -> tuple[_Endings | None, int]:
-        """Return the scores of a model trained on the cases of all sites together, and how many updates it took."""
-        scenario = self._world.scenario
+    def pooled(self, line: PooledLine | None) -> _Endings | None:
+        """Return the scores of a model trained on the cases of all sites together."""
+        weights = None if line is None else line.weights()
+        if weights is None:
+            return None
         names = self._world.names
-        cases = together([self._cases[name].training for name in names])
-        largest = max(scenario.studies, key=lambda study: study.steps * study.updates)
-        steps = largest.steps * len(scenario.sites)
-        if cases is None:
-            return None, 0
-        weights = pooled_model(learner, cases, seed=scenario.seed, steps=steps, updates=largest.updates)
         marks = self._judge.score(weights, [*names, *self.unseen])
-        found = {name: _Ending(self._measured(SiteResult(site=name), marks), marks) for name in names if name in marks}
-        return found, steps * largest.updates
+        return {name: _Ending(self._measured(SiteResult(site=name), marks), marks) for name in names if name in marks}
 
     def pooled_way(self, pooled: _Endings, alone: _Endings | None) -> Way:
         """Return the pooled line."""
@@ -272,6 +271,11 @@ def _why(action: Action | None) -> str:
     if action is None:
         return "news of the study"
     return action.why if isinstance(action, Wait) else "time: it was still at work"
+
+
+def _trouble_of(line: PooledLine | None) -> Iterable[str]:
+    if line is not None and line.trouble:
+        yield f"There is no pooled line: {line.trouble}"
 
 
 def _trouble(world: World, study: Digest) -> Iterable[str]:

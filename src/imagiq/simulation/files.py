@@ -8,17 +8,18 @@ from pathlib import Path
 
 from imagiq.errors import Misuse
 from imagiq.federation import Named
+from imagiq.learning import Resources, processors
 from imagiq.objects import JSON, decimal
 from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
 from imagiq.simulation.sources import CasesOfSites, cases_of, read_cases
 from imagiq.simulation.toml import Table, read_toml, suggestion
 
-__all__ = ["read_scenario"]
+__all__ = ["read_machine", "read_scenario"]
 
 TOP = (
     *("title", "seed", "update_s", "merge_s", "until_s", "idle_s"),
-    *("data", "unseen", "task", "budget", "site", "study", "network", "fault", "charter"),
+    *("data", "unseen", "task", "budget", "site", "study", "network", "fault", "charter", "machine"),
 )
 """What may stand at the top of a file."""
 
@@ -77,6 +78,29 @@ def read_scenario(
         )
     unseen = {name: cases for name, cases in found.items() if cases.is_unseen}
     return scenario, {site.name: found[site.cases or site.name] for site in sites} | unseen
+
+
+def read_machine(path: Path) -> Resources | None:
+    """Return what a file lets learners use of this machine, in ``[machine]``; None: it does not say.
+
+    Raises:
+        Misuse: a key is unknown, or a value is of the wrong kind.
+    """
+    table = read_toml(path).table("machine")
+    if not table:
+        return None
+    programs = table.table("programs")
+    names = list(programs.rest())
+    resources = Resources(
+        workers=table.needed_whole("workers", processors()),
+        threads=table.needed_whole("threads", 1),
+        device=table.text("device", "auto"),
+        memory_mib=table.whole("memory_mib", None),
+        programs={name: programs.texts(name) for name in names},
+        folder=path.parent,
+    )
+    table.end()
+    return resources
 
 
 def _unseen(table: Table, found: Mapping[str, SiteCases]) -> dict[str, SiteCases]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from imagiq.bench import Bench
-from imagiq.learning import Learner, Weights
+from imagiq.learning import Learner, Weights, predict_each
 from imagiq.merging import weights_of
 from imagiq.objects import Digest, digest_of
 from imagiq.simulation.founding import SiteCases
@@ -46,12 +46,12 @@ class Judge:
     def score(self, weights: Weights, places: Iterable[str]) -> dict[str, Scored]:
         """Return a model's scores at the sites that hold cases back."""
         found: dict[str, Scored] = {}
-        for place in places:
-            held_back = self._cases[place].held_back
-            if len(held_back):
-                seed = int(digest_of(f"imagiq patients\n{self._seed}\n{place}".encode())[:12], 16)
-                found[place] = scored(self._learner.predict(weights, held_back), seed)
-                self.seen.setdefault(place, found[place])
+        tried = [place for place in places if len(self._cases[place].held_back)]
+        said = predict_each(self._learner, [(weights, self._cases[place].held_back, b"") for place in tried])
+        for place, one in zip(tried, said, strict=True):
+            seed = int(digest_of(f"imagiq patients\n{self._seed}\n{place}".encode())[:12], 16)
+            found[place] = scored(one, seed)
+            self.seen.setdefault(place, found[place])
         return found
 
     def score_commit(self, bench: Bench, commit: Digest, places: Iterable[str]) -> dict[str, Scored]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from imagiq.errors import ImagiqError
 from imagiq.imaging.cases import ImageCases
-from imagiq.learning import Cases, Learner, Weights
+from imagiq.learning import Begins, Cases, Learner, Training, Weights, begin
 from imagiq.objects import digest_of
+from imagiq.simulation.founding import SiteCases
+from imagiq.simulation.scenario import Scenario
 
-__all__ = ["pooled_model", "together"]
+__all__ = ["PooledLine", "pooled_line", "pooled_model", "together"]
 
 
 def together(parts: Sequence[Cases]) -> Cases | None:
@@ -58,6 +62,58 @@ def _images(parts: Sequence[ImageCases]) -> ImageCases | None:
     )
 
 
+class PooledLine:
+    """The pooled model of a simulation; trained beside it, if the learner can train so.
+
+    Args:
+        learner: The task's learner.
+        cases: The training cases of all sites.
+        seed: The scenario's seed.
+        steps: How many training commits all sites together may make.
+        updates: How many optimiser updates one takes.
+    """
+
+    def __init__(self, learner: Learner, cases: Cases, *, seed: int, steps: int, updates: int) -> None:
+        self.updates = steps * updates
+        self.trouble = ""
+        """Why there is no model; empty: there is, or nobody asked for it yet."""
+        self._train: Callable[[], Weights] = lambda: pooled_model(
+            learner, cases, seed=seed, steps=steps, updates=updates
+        )
+        self._weights: Weights | None = None
+        self._thread: threading.Thread | None = None
+        if isinstance(learner, Begins):
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._weights = self._train()
+        except ImagiqError as error:
+            self.trouble = str(error)
+
+    def weights(self) -> Weights | None:
+        """Wait for the model and return it; None: its training failed."""
+        if self._thread is not None:
+            self._thread.join()
+        elif self._weights is None and not self.trouble:
+            self._run()
+        return self._weights
+
+
+def pooled_line(scenario: Scenario, cases: Mapping[str, SiteCases], learner: Learner) -> PooledLine | None:
+    """Return the pooled line of a scenario; None if the cases of its sites cannot be put together.
+
+    It takes as many steps as all sites together make in the longest study.
+    """
+    joined = together([cases[site.name].training for site in scenario.sites])
+    if joined is None:
+        return None
+    largest = max(scenario.studies, key=lambda study: study.steps * study.updates)
+    steps = largest.steps * len(scenario.sites)
+    return PooledLine(learner, joined, seed=scenario.seed, steps=steps, updates=largest.updates)
+
+
 def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updates: int) -> Weights:
     """Train on the cases of all sites.
 
@@ -68,8 +124,18 @@ def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updat
         steps: How many training commits all sites together may make.
         updates: How many optimiser updates one takes.
     """
-    weights = learner.initial(seed).weights
+    weights, state = learner.initial(seed).weights, b""
     for step in range(steps):
         drawn = int(digest_of(f"imagiq pooled seed\n{seed}\n{step}".encode())[:12], 16)
-        weights = learner.train(weights, cases, budget=updates, seed=drawn, progress=step / steps).weights
+        training = Training(
+            weights=weights,
+            cases=cases,
+            budget=updates,
+            seed=drawn,
+            progress=step / steps,
+            until=(step + 1) / steps,
+            state=state,
+        )
+        trained = begin(learner, training).result()
+        weights, state = trained.weights, trained.state
     return weights

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagiq.errors import ContractBroken, Misuse, Refused
 from imagiq.federation import Named, Strategy
-from imagiq.learning import Learner, find
+from imagiq.learning import Resources, processors
 from imagiq.simulation.assembling import histories_of, outcome_of
-from imagiq.simulation.files import read_scenario
+from imagiq.simulation.files import read_machine, read_scenario
 from imagiq.simulation.founding import SiteCases, schema_for
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Journal, read_journal
+from imagiq.simulation.learners import Learners, MadeLearners
 from imagiq.simulation.outcome import Outcome
+from imagiq.simulation.pooling import pooled_line
 from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
@@ -29,9 +32,6 @@ __all__ = ["Learners", "Progress", "Strategies", "replay", "simulate"]
 Strategies = Mapping[tuple[str, int], Strategy]
 """Own strategies, by name and version."""
 
-Learners = Mapping[str, "Learner | Callable[..., Learner]"]
-"""Own learners by name: one that is ready, or a callable that takes the task's parameters as keywords."""
-
 Progress = Callable[[World], Callable[[Happening], None]]
 """Given the world before it runs, returns what is called with each :class:`~imagiq.simulation.Happening`."""
 
@@ -43,10 +43,10 @@ class _Setting:
     scenario: Scenario
     cases: Mapping[str, SiteCases]
     strategies: Strategies
-    learner_of: Callable[[Named], Learner]
+    learner_of: MadeLearners
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - each is asked for by name
     scenario: Scenario | str | Path,
     *,
     strategies: Strategies | None = None,
@@ -57,6 +57,7 @@ def simulate(
     seed: int | None = None,
     progress: Progress | None = None,
     pictures: bool = False,
+    resources: Resources | None = None,
 ) -> Outcome:
     """Run a simulation.
 
@@ -72,27 +73,27 @@ def simulate(
         progress: Watches what happens.
         pictures: Put slices of patients into the outcome even if their source does not say that they may be shown to
             anybody.
+        resources: What learners may use of this machine, instead of what the file's ``[machine]`` says; with neither,
+            as many trainings run side by side as there are processors and sites, each in one thread.
 
     Raises:
         ImagiqError: the file, the cases or a parameter is not as it must be; the message says what to do.
     """
-    setting = _setting(scenario, strategies, learners, cases, only, seed)
+    setting = _setting(scenario, strategies, learners, cases, only, seed, resources=resources)
     place = SitesFolder(Path(folder)) if isinstance(folder, str | Path) else folder
     titles = tuple(study.title for study in setting.scenario.studies)
     journal = Journal(seed=setting.scenario.seed, studies=titles)
     if place is not None:
         journal = place.make(journal, None if isinstance(scenario, Scenario) else Path(scenario))
-    world = _world(setting, place, progress)
-    try:
+    with closing(setting.learner_of), closing(_world(setting, place, progress)) as world:
+        line = pooled_line(setting.scenario, setting.cases, setting.learner_of(setting.scenario.task))
         world.run()
         if place is not None:
             replace(journal, events=world.journal, histories=histories_of(world)).write(place.journal)
-        outcome = outcome_of(world, setting.cases, setting.learner_of, pictures=pictures)
+        outcome = outcome_of(world, setting.cases, setting.learner_of, pictures=pictures, line=line)
         if place is not None:
             place.leave(report_of(outcome))
         return outcome
-    finally:
-        world.close()
 
 
 def replay(
@@ -124,6 +125,11 @@ def replay(
             "replay-unfinished", f"The simulation that wrote {journal} never finished.", "Run the simulation again."
         )
     setting = _setting(scenario, strategies, learners, cases, written.studies, written.seed)
+    with closing(setting.learner_of):
+        return _replayed(written, setting, progress)
+
+
+def _replayed(written: Journal, setting: _Setting, progress: Progress | None) -> Outcome:
     world = _world(setting, None, progress)
     world.replay(written.events)
     found = histories_of(world)
@@ -144,11 +150,14 @@ def _setting(
     cases: CasesOfSites | None,
     only: Sequence[str] | None,
     seed: int | None,
+    *,
+    resources: Resources | None = None,
 ) -> _Setting:
     known = {**BUILT_IN, **(strategies or {})}
     where = ""
     if not isinstance(scenario, Scenario):
         where = f"{Path(scenario).name}, [task]"
+        resources = resources or read_machine(Path(scenario))
         scenario, found = read_scenario(Path(scenario), strategies=known, cases=cases)
     elif cases is None:
         raise Misuse("scenario-cases", "A scenario was given without cases.", "Say cases=..., one set for each site.")
@@ -160,9 +169,15 @@ def _setting(
         scenario = replace(scenario, studies=_chosen(scenario, only, known))
     if seed is not None:
         scenario = replace(scenario, seed=seed)
-    setting = _Setting(scenario=scenario, cases=found, strategies=known, learner_of=_learners(learners or {}))
-    with explaining(where):
-        _check_schemas(setting)
+    usual = Resources(workers=min(processors(), len(scenario.sites)), threads=1)
+    made = MadeLearners(learners or {}, resources or usual)
+    setting = _Setting(scenario=scenario, cases=found, strategies=known, learner_of=made)
+    try:
+        with explaining(where):
+            _check_schemas(setting)
+    except BaseException:
+        made.close()
+        raise
     return setting
 
 
@@ -187,23 +202,6 @@ def _chosen(scenario: Scenario, only: Sequence[str], known: Strategies) -> tuple
             raise Misuse("strategy-unknown", f"There is no study or strategy '{name}'.", suggestion(name, names))
         chosen |= {study.title: study for study in found}
     return tuple(chosen.values())
-
-
-def _learners(own: Learners) -> Callable[[Named], Learner]:
-    made: dict[str, Learner] = {}
-
-    def learner_of(task: Named) -> Learner:
-        if task.name not in made:
-            given = own.get(task.name)
-            if given is None:
-                made[task.name] = find(task.name, task.parameters)
-            elif callable(given):
-                made[task.name] = given(**task.parameters)
-            else:
-                made[task.name] = given
-        return made[task.name]
-
-    return learner_of
 
 
 def _check_schemas(setting: _Setting) -> None:
