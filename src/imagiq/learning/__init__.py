@@ -26,6 +26,7 @@ __all__ = [
     "Advance",
     "Begins",
     "Cases",
+    "Checks",
     "Draws",
     "Initial",
     "Later",
@@ -231,6 +232,18 @@ class Remembers(Protocol):
 
     def predict_with(self, weights: Weights, cases: Cases, *, state: bytes) -> Predictions | Overlaps:
         """Apply a model with the state of the site's last training; see :attr:`Trained.state`."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A learner that can tell before any training whether cases are those that its task is about."""
+
+    def check(self, cases: Cases) -> None:
+        """Check cases, of which there is at least one.
+
+        Raises:
+            ContractBroken: they are not; the message says what differs.
+        """
 
 
 def begin(learner: Learner, training: Training) -> Pending:

@@ -42,6 +42,10 @@ class Classification:
     def __init__(self, *, resources: Resources | None = None, **parameters: Unpack[Parameters]) -> None:
         self.proxy = Proxy("classification", parameters, resources or Resources())
 
+    def check(self, cases: Cases) -> None:
+        """Check that cases are those that the task is about; raise what differs."""
+        self.proxy.check(cases)
+
     def initial(self, seed: int) -> Initial:
         """Return the untrained network that this seed gives."""
         return self.proxy.initial(seed)

@@ -28,6 +28,7 @@ from imagiq.learning import (
     Training,
     Weights,
 )
+from imagiq.learning.fit import check_fit, check_images, places_of
 from imagiq.learning.frames import Frame
 from imagiq.learning.pool import Call, Pool
 from imagiq.learning.settings import Settings, read_settings
@@ -93,6 +94,16 @@ class Proxy:
             if self._pool is not None:
                 self._pool.close()
             self._pool = None
+
+    def check(self, cases: Cases) -> None:
+        """Check that cases are those that the task is about.
+
+        Raises:
+            ContractBroken: they are not; the message says what differs.
+        """
+        check_fit(self.settings, cases)
+        check_images(self.settings, cases.images)
+        places_of(self.settings, cases)
 
     def initial(self, seed: int) -> Initial:
         """Return the untrained model that this seed gives."""

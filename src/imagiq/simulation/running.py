@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imagiq.errors import ContractBroken, Misuse, Refused
 from imagiq.federation import Named, Strategy
-from imagiq.learning import Resources, processors
+from imagiq.learning import Checks, Learner, Resources, processors
 from imagiq.simulation.assembling import histories_of, outcome_of
 from imagiq.simulation.files import read_machine, read_scenario
 from imagiq.simulation.founding import SiteCases, schema_for
@@ -207,7 +207,9 @@ def _chosen(scenario: Scenario, only: Sequence[str], known: Strategies) -> tuple
 def _check_schemas(setting: _Setting) -> None:
     """Check that the cases of all sites ask for one schema: models of different schemas cannot be averaged."""
     scenario = setting.scenario
-    initial = setting.learner_of(scenario.task).initial(scenario.seed)
+    learner = setting.learner_of(scenario.task)
+    _check_cases(setting, learner)
+    initial = learner.initial(scenario.seed)
     first = scenario.sites[0].name
     schema = schema_for(initial, first, setting.cases[first])
     for site in scenario.sites[1:]:
@@ -219,6 +221,16 @@ def _check_schemas(setting: _Setting) -> None:
                 f"The columns of '{site.name}' differ from those of '{first}': '{two}' stands where '{one}' should.",
                 "Give all sites the same columns in the same order.",
             )
+
+
+def _check_cases(setting: _Setting, learner: Learner) -> None:
+    """Check that all cases are those that the task is about, before anything is trained on them."""
+    if isinstance(learner, Checks):
+        for name, cases in setting.cases.items():
+            with explaining(f"Site '{name}'"):
+                for part in (cases.training, cases.held_back):
+                    if len(part):
+                        learner.check(part)
 
 
 def _world(setting: _Setting, place: SitesFolder | None, progress: Progress | None) -> World:
