@@ -60,10 +60,14 @@ def _point(world: World, judge: Judge, measure: str, known: Sequence[Made], site
 def _model_of(known: Sequence[Made], site: str) -> Made | None:
     """Return the model that a site has at some time.
 
-    That is its newest merge; where others merge, theirs; where nobody does, what it trained; before that, the first.
+    That is its newest merge; where others merge, theirs; where one model goes round, the newest of it; where nobody
+    gives a model away, what the site trained; before that, the first.
     """
-    for recipe, author in (("merge", site), ("merge", ""), ("train", site), ("study", "")):
-        found = [one for one in known if one.recipe == recipe and author in {"", one.site}]
+    author = {one.commit: one.site for one in known if one.recipe == "train"}
+    goes_round = any(author.get(p, one.site) != one.site for one in known if one.recipe == "train" for p in one.parents)
+    trained = ("train", "" if goes_round else site)
+    for recipe, maker in (("merge", site), ("merge", ""), trained, ("study", "")):
+        found = [one for one in known if one.recipe == recipe and maker in {"", one.site}]
         if found:
             return found[-1]
     return None
