@@ -91,7 +91,7 @@ def _archive(path: Path, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
                 f"{path.name} would unpack to {size / 2**30:.1f} GiB, more than 4.",
                 "Split it into several.",
             )
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             missing = [name for name in wanted if name not in archive.files]
             if missing:
                 raise ContractBroken(

@@ -107,14 +107,12 @@ class Slicing:
         """Return all slices, [slices, channels, rows, columns]."""
         axis = AXES[self.plane]
         rows, columns = _axes(axis)
-        planes = volumes.transpose(1 + axis, 0, 1 + rows, 1 + columns)[:, :, ::-1]
-        return planes if axis == 0 else planes[..., ::-1]
+        return volumes.transpose(1 + axis, 0, 1 + rows, 1 + columns)[:, :, ::-1, ::-1]
 
     def _unstack(self, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Undo :meth:`_stack` for [slices, rows, columns]."""
         axis = AXES[self.plane]
-        planes = planes[:, ::-1] if axis == 0 else planes[:, ::-1, ::-1]
-        return planes.transpose(np.argsort((axis, *_axes(axis))))
+        return planes[:, ::-1, ::-1].transpose(np.argsort((axis, *_axes(axis))))
 
 
 def check_grid(spacing_mm: float, shape: tuple[int, ...], axes: int) -> None:
