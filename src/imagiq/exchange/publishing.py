@@ -19,7 +19,7 @@ from imagiq.bench.admission import charters_named
 from imagiq.errors import NotFound
 from imagiq.exchange.remote import BLOBS, FEEDS, HEAD, KEYS, entry_name
 from imagiq.exchange.remote_peer import RemotePeer
-from imagiq.exchange.ring import Held, Own, older_models_travel
+from imagiq.exchange.ring import Held, Own
 from imagiq.exchange.sealing import sealed_size
 from imagiq.federation import State
 from imagiq.history import Entry, History
@@ -64,7 +64,7 @@ class Publisher:
 
     Args:
         peer: The remote as this site sees it.
-        carries_models: Whether models of other sites go with their commits, where those are put too.
+        chooses: Whether the model of a commit goes with it, as far as it is held.
         progress: Called for each thing that was put, from any thread.
     """
 
@@ -72,7 +72,7 @@ class Publisher:
         self,
         peer: RemotePeer,
         *,
-        carries_models: bool = True,
+        chooses: Callable[[Entry], bool] = lambda _: True,
         progress: Callable[[Sent], None] = lambda _: None,
     ) -> None:
         self._peer = peer
@@ -81,7 +81,7 @@ class Publisher:
         self._ring = peer.shelf.ring
         self._bench: Bench = peer.shelf.bench
         self._pool = peer.pool
-        self._carries_models = carries_models
+        self._chooses = chooses
         self._progress = progress
         self._calls = 0
         self._history: History | None = None
@@ -215,8 +215,7 @@ class Publisher:
             charter = self._bench.standing.charters.get(name)
             if charter is not None:
                 self._put_object(key, name, lambda charter=charter: charter.raw)  # type: ignore[misc]
-        own = entry.site == self._ring.site.public
-        if entry.commit.tree is None or not (own or self._carries_models):
+        if entry.commit.tree is None or not self._chooses(entry):
             return
         models = self._ring.get(key.statement.models)
         if models is not None:
@@ -294,10 +293,11 @@ class Publisher:
             self._wrapped.add(held.key.id)
 
     def _wrap_for_newcomers(self, held: Held, charter: Charter, there: Mapping[str, set[str]]) -> None:
-        """Wrap a key to the members who have it from nobody yet, if the charter lets them have it."""
-        if held.key.purpose == "models" and not older_models_travel(charter):
-            return
-        tags = {self._ring.federation.tag_of(m.exchange_key): m.exchange_key for m in charter.members}
+        """Wrap a key to the members who have it from nobody here yet, if the charter lets them have it."""
+        tag_of = self._ring.federation.tag_of
+        tags = {
+            tag_of(m.exchange_key): m.exchange_key for m in self._ring.entitled(held, charter, self._bench.standing)
+        }
         have: set[str] = set()
         mine: set[str] = set()
         for wraps in self._shelf.wraps_of(held.key.id, [site for site in there if held.key.id in there[site]]):

@@ -117,7 +117,9 @@ class RemotePeer:
         return list(keys.values()) if trees else self._keys_for_charter(digest)
 
     def _find_models_key(self, key: str, author: str) -> Held | None:
-        return self.shelf.find_key(key, self._ring.federation.pseudonym(author))
+        found = self.shelf.find_key(key, self._ring.federation.pseudonym(author))
+        self._ring.save()
+        return found
 
     def _keys_for_charter(self, digest: Digest) -> list[Held]:
         keys: dict[str, Held] = {}

@@ -16,7 +16,7 @@ from imagiq.exchange.sealing import KEY_BYTES, Purpose, SealKey
 from imagiq.exchange.wraps import Federation, Statement, Wraps, make_wraps, read_wraps, recall_statement, state_key
 from imagiq.federation import Standing
 from imagiq.keys import SiteKey
-from imagiq.objects import JSON, Charter, Digest, encode, parse_digest
+from imagiq.objects import JSON, Charter, Digest, Member, encode, parse_digest
 from imagiq.objects.canonical import Fields, decode
 from imagiq.store import Store
 
@@ -179,6 +179,15 @@ class Keyring:
             keys |= {self.site.public, *self.introduced}
             self._sites = (state, {self.federation.pseudonym(key): key for key in sorted(keys)})
         return self._sites[1]
+
+    def entitled(self, held: Held, charter: Charter, standing: Standing) -> tuple[Member, ...]:
+        """Return the members of a charter who may have a key: all, or of models those for whom the key was made."""
+        if held.key.purpose == "commits" or older_models_travel(charter):
+            return charter.members
+        eras = {self.federation.tag_of(name): known for name, known in standing.charters.items()}
+        era = eras.get(held.statement.era)
+        made_for = {member.exchange_key for member in era.members} if era is not None else set()
+        return tuple(member for member in charter.members if member.exchange_key in made_for)
 
     def note_seal(self, commit: Digest, key: str) -> None:
         """Remember under which key a commit was seen sealed."""
