@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imagiq.errors import Misuse
-from imagiq.simulation.sources import read_cases
-from imagiq.simulation.toml import Table
+from imagiq.site.sources import read_cases
+from imagiq.site.toml import Table
 
 
 @pytest.mark.process

@@ -164,11 +164,11 @@ def _read(entry: Entry, ruling: Charter) -> Request | None:
     try:
         if recipe.parameters.get("wants") == LEAVE:
             change = Change(sponsor, None)
-            return Request(
-                change=change, wants=LEAVE, title="", contact="", sponsor=sponsor.name, commit=entry.digest
-            )
+            return Request(change=change, wants=LEAVE, title="", contact="", sponsor=sponsor.name, commit=entry.digest)
         applicant = parse_applicant(fields, entry.commit.federation)
-        if applicant.wants not in {JOIN, NEW_KEY} or (applicant.wants == NEW_KEY and applicant.member.name != sponsor.name):
+        if applicant.wants not in {JOIN, NEW_KEY} or (
+            applicant.wants == NEW_KEY and applicant.member.name != sponsor.name
+        ):
             return None
         change = Change(sponsor if applicant.wants == NEW_KEY else None, applicant.member)
     except ImagiqError:

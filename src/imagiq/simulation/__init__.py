@@ -2,7 +2,6 @@
 
 from imagiq.simulation.course import Checkpoint, Course, Made, Worked
 from imagiq.simulation.files import read_scenario
-from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
@@ -11,6 +10,7 @@ from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
 from imagiq.simulation.world import World
+from imagiq.site.sources import SiteCases
 
 __all__ = [
     "POOLED",

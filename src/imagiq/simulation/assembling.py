@@ -12,7 +12,6 @@ from imagiq.scoring import Measure
 from imagiq.simulation.course import Course
 from imagiq.simulation.curves import checkpoints_of, worked_in
 from imagiq.simulation.findings import with_findings
-from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.judging import Judge
 from imagiq.simulation.measuring import Scored, difference, mean_of, measures_of
 from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
@@ -20,6 +19,7 @@ from imagiq.simulation.picturing import with_pictures
 from imagiq.simulation.pooling import PooledLine, pooled_line
 from imagiq.simulation.world import World
 from imagiq.site import Site
+from imagiq.site.sources import SiteCases
 
 __all__ = ["histories_of", "outcome_of"]
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from imagiq.errors import Misuse
 from imagiq.federation import Named
 from imagiq.learning import Resources, processors
-from imagiq.objects import JSON, decimal
-from imagiq.simulation.founding import SiteCases
+from imagiq.objects import JSON
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
-from imagiq.simulation.sources import CasesOfSites, cases_of, read_cases
-from imagiq.simulation.toml import Table, read_toml, suggestion
+from imagiq.site.sources import CasesOfSites, SiteCases, cases_of, read_cases
+from imagiq.site.toml import Table, read_toml, suggestion
 
 __all__ = ["read_machine", "read_scenario"]
 
@@ -57,7 +56,7 @@ def read_scenario(
     steps, updates = budget.whole("steps", None), budget.whole("updates", None)
     budget.end()
     studies = [_study(table, steps, updates, strategies) for table in file.tables("study")]
-    task_of = Named(task.text("learner"), task.needed_whole("version", 1), _parameters(task))
+    task_of = Named(task.text("learner"), task.needed_whole("version", 1), task.signed_rest())
     network = _network(file.table("network"))
     faults = tuple(_fault(table) for table in file.tables("fault"))
     rules = _rules(file.table("charter"))
@@ -137,7 +136,7 @@ def _study(
     with table.explaining():
         study = SimulatedStudy(
             title=table.text("title", name),
-            strategy=Named(name, version, _parameters(table.table("parameters"))),
+            strategy=Named(name, version, table.table("parameters").signed_rest()),
             steps=table.needed_whole("steps", steps),
             updates=table.needed_whole("updates", updates),
             sites=table.texts("sites"),
@@ -180,20 +179,3 @@ def _rules(table: Table) -> Mapping[str, JSON]:
             rules[key] = list(names)
     table.end()
     return rules
-
-
-def _parameters(table: Table) -> dict[str, JSON]:
-    """Return what is left of a table as it stands in a signed study: numbers with a point are decimal strings there."""
-    return {key: _signed(table, key, value) for key, value in table.rest().items()}
-
-
-def _signed(table: Table, key: str, value: object) -> JSON:
-    if isinstance(value, float):
-        return decimal(value)
-    if isinstance(value, str | int):
-        return value
-    if isinstance(value, list):
-        return [_signed(table, key, item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _signed(table, key, item) for name, item in value.items()}
-    raise table.wrong(key, "is a date or time", "Write it as text.")

@@ -8,9 +8,9 @@ from imagiq.bench import Bench
 from imagiq.learning import Learner, Weights, predict_each
 from imagiq.merging import weights_of
 from imagiq.objects import Digest, digest_of
-from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.measuring import Scored, scored
 from imagiq.site import marks_of
+from imagiq.site.sources import SiteCases
 
 __all__ = ["Judge", "weights_at"]
 

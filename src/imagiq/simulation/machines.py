@@ -14,9 +14,11 @@ from imagiq.history import Entry
 from imagiq.keys import FeedKey
 from imagiq.learning import Learner
 from imagiq.merging import blobs_of
-from imagiq.simulation.founding import SiteCases, charter_of, feed_key, key_seed, schema_for, site_key
+from imagiq.simulation.founding import charter_of, feed_key, key_seed, site_key
 from imagiq.simulation.scenario import Scenario, SimulatedSite
 from imagiq.site import Local, MemoryMark, Planned, Site
+from imagiq.site.sources import SiteCases
+from imagiq.site.studies import schema_for
 from imagiq.store import Store
 
 __all__ = ["Machine", "Machines"]

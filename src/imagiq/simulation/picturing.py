@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from imagiq.imaging.cases import ImageCases
 from imagiq.learning import Draws, Learner, Weights
 from imagiq.report import Picture
-from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.judging import Judge, weights_at
 from imagiq.simulation.outcome import Outcome, SiteResult, Way
 from imagiq.simulation.world import World
 from imagiq.site import marks_of
+from imagiq.site.sources import SiteCases
 
 __all__ = ["with_pictures"]
 

@@ -13,8 +13,8 @@ from imagiq.errors import ImagiqError
 from imagiq.imaging.cases import ImageCases
 from imagiq.learning import Begins, Cases, Learner, Training, Weights, begin
 from imagiq.objects import digest_of
-from imagiq.simulation.founding import SiteCases
 from imagiq.simulation.scenario import Scenario
+from imagiq.site.sources import SiteCases
 
 __all__ = ["PooledLine", "pooled_line", "pooled_model", "together"]
 

@@ -12,7 +12,6 @@ from imagiq.federation import Named, Strategy
 from imagiq.learning import Checks, Learner, Resources, processors
 from imagiq.simulation.assembling import histories_of, outcome_of
 from imagiq.simulation.files import read_machine, read_scenario
-from imagiq.simulation.founding import SiteCases, schema_for
 from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.simulation.learners import Learners, MadeLearners
@@ -21,9 +20,10 @@ from imagiq.simulation.pooling import pooled_line
 from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
-from imagiq.simulation.sources import CasesOfSites, cases_of
-from imagiq.simulation.toml import explaining, suggestion
 from imagiq.simulation.world import World
+from imagiq.site.sources import CasesOfSites, SiteCases, cases_of
+from imagiq.site.studies import schema_for
+from imagiq.site.toml import explaining, suggestion
 from imagiq.store import MemoryStore
 from imagiq.strategies import BUILT_IN
 

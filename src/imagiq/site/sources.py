@@ -1,4 +1,4 @@
-"""Where the cases of simulated sites come from: sources that installed packages offer, found by name.
+"""Where the cases of sites come from: sources that installed packages offer, found by name.
 
 A package offers sources in its entry points, group ``imagiq.cases``: name -> a callable that takes the source's
 parameters as keywords and returns the tables of all sites; see :class:`SiteTable`.
@@ -8,18 +8,41 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 from imagiq.errors import Misuse, Unsupported
 from imagiq.learning import Cases
-from imagiq.simulation.founding import SiteCases
-from imagiq.simulation.toml import Table, suggestion
+from imagiq.site.toml import Table, suggestion
 
-__all__ = ["CasesOfSites", "SiteTable", "cases_of", "read_cases"]
+__all__ = ["CasesOfSites", "SiteCases", "SiteTable", "cases_of", "read_cases"]
 
 GROUP = "imagiq.cases"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteCases:
+    """The cases of a site.
+
+    Attributes:
+        training: To train on.
+        held_back: Never trained on.
+        columns: What each feature of a case is, in order; empty: not told.
+        dropped: How many cases were left out because of a gap.
+        warnings: What may make results at this site worthless, one sentence each.
+        is_unseen: Whether the site takes no part: every model is tried on its held-back cases, and nothing else.
+        is_shareable: Whether its images may be shown to anybody, such as those of phantoms.
+    """
+
+    training: Cases
+    held_back: Cases
+    columns: tuple[str, ...] = ()
+    dropped: int = 0
+    warnings: tuple[str, ...] = ()
+    is_unseen: bool = False
+    is_shareable: bool = False
 
 
 class SiteTable(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from imagiq.errors import ImagiqError, Misuse, NotFound, Unreachable
+from imagiq.objects import JSON, decimal
 
 __all__ = ["Table", "explaining", "read_toml", "suggestion"]
 
@@ -162,6 +163,21 @@ class Table:
         rest = {key: value for key, value in self._values.items() if key not in self._asked}
         self._asked += rest
         return rest
+
+    def signed_rest(self) -> dict[str, JSON]:
+        """Return the rest as it stands in what is signed: numbers with a point are decimal strings there."""
+        return {key: self._signed(key, value) for key, value in self.rest().items()}
+
+    def _signed(self, key: str, value: object) -> JSON:
+        if isinstance(value, float):
+            return decimal(value)
+        if isinstance(value, str | int):
+            return value
+        if isinstance(value, list):
+            return [self._signed(key, item) for item in value]
+        if isinstance(value, dict):
+            return {str(name): self._signed(key, item) for name, item in value.items()}
+        raise self.wrong(key, "is a date or time", "Write it as text.")
 
     def only(self, *known: str) -> None:
         """Check that there are no other keys than these.
