@@ -94,7 +94,7 @@ def test_simulate_compares_strategies_and_leaves_repositories(tmp_path: Path) ->
     assert "By AUC" in done.stdout
     assert "fedavg" not in done.stdout
     assert {path.name for path in (tmp_path / "left").iterdir()} == {
-        *("journal.jsonl", "cleveland", "budapest", "zurich", "long-beach")
+        *("journal.jsonl", "outcome.json", "report.html", "cleveland", "budapest", "zurich", "long-beach")
     }
     wrong = imagiq("simulate", example, "--strategy", "fedagv", at=tmp_path)
     assert wrong.returncode != 0

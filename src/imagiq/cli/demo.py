@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from imagiq.bench.graph import Node, draw
-from imagiq.cli.simulate import console, show, watched
+from imagiq.cli.simulate import console, leave_page, show, watched
 from imagiq.federation import Step
 from imagiq.objects import Digest
 from imagiq.simulation import Happening, Outcome, SitesFolder, World, simulate
@@ -53,11 +53,14 @@ def command(folder: Path, seed: int | None, *, fresh: bool, as_json: bool, quiet
             worlds.append(world)
             return (lambda _: None) if watch is None else watch(world)
 
-        outcome = simulate(file, folder=SitesFolder(folder, fresh=fresh, copy=True), seed=seed, progress=progress)
+        place = SitesFolder(folder, fresh=fresh, copy=True)
+        outcome = simulate(file, folder=place, seed=seed, progress=progress)
+    page = leave_page(place, outcome)
     show(on, outcome, as_json=as_json)
     if not as_json:
         _show_graph(on, worlds[0], outcome)
         _show_commands(on, folder, worlds[0])
+        on.print(Text.assemble("\nThe report: ", (str(page), "cyan")), soft_wrap=True)
 
 
 def _show_graph(on: Console, world: World, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ COMMANDS: Final = MappingProxyType(
     {
         "demo": "Watch four real hospitals build a model together, in five ways.",
         "simulate": "Run a federation from a file, on this machine.",
+        "report": "Make a page of what was done, and which way was worth it.",
         "log": "List commits, the newest first; with --graph as a drawing.",
         "show": "Show all that is known of a commit.",
         "diff": "Show what differs between two commits.",

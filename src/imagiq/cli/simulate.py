@@ -11,10 +11,12 @@ from rich.console import Console
 
 from imagiq.cli.outcome import WIDTH, show_outcome
 from imagiq.cli.printing import as_document
+from imagiq.cli.report import render
 from imagiq.cli.watching import Lines, Watcher
-from imagiq.simulation import Happening, Outcome, SitesFolder, World, replay, simulate
+from imagiq.report.folder import PAGE
+from imagiq.simulation import Happening, Outcome, SitesFolder, World, replay, report_of, simulate
 
-__all__ = ["command", "console", "show", "watched"]
+__all__ = ["command", "console", "leave_page", "show", "watched"]
 
 
 def console() -> Console:
@@ -43,6 +45,12 @@ def show(on: Console, outcome: Outcome, *, as_json: bool, across: bool = False) 
         show_outcome(on, outcome, across=across)
 
 
+def leave_page(folder: SitesFolder, outcome: Outcome) -> Path:
+    """Write the report's page beside the sites; return its path."""
+    folder.write(PAGE, render(report_of(outcome)).encode())
+    return folder.path / PAGE
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--strategy", metavar="A,B,C", help="Run these studies, by title or strategy, instead of the file's.")
@@ -50,10 +58,11 @@ def show(on: Console, outcome: Outcome, *, as_json: bool, across: bool = False) 
 @click.option("--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Leave each site's repository there.")
 @click.option("--fresh", is_flag=True, help="Replace what an earlier simulation left in the folder.")
 @click.option("--replay", "journal", type=click.Path(path_type=Path), metavar="JOURNAL", help="Play a journal back.")
+@click.option("--pictures", is_flag=True, help="Put slices of patients into the report; --out is needed.")
 @click.option("--across", is_flag=True, help="Show each model on the held-back cases of all sites, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("--quiet", is_flag=True, help="Do not show what happens meanwhile.")
-def command(
+def command(  # noqa: PLR0913 - one for each option
     file: Path,
     strategy: str | None,
     seed: int | None,
@@ -61,6 +70,7 @@ def command(
     journal: Path | None,
     *,
     fresh: bool,
+    pictures: bool,
     across: bool,
     as_json: bool,
     quiet: bool,
@@ -79,7 +89,8 @@ def command(
         if journal is not None:
             outcome = replay(journal, file, progress=progress)
         else:
-            outcome = simulate(file, only=only, seed=seed, folder=folder, progress=progress)
+            outcome = simulate(file, only=only, seed=seed, folder=folder, progress=progress, pictures=pictures)
+    page = None if folder is None or journal is not None else leave_page(folder, outcome)
     show(on, outcome, as_json=as_json, across=across)
     if as_json:
         return
@@ -88,3 +99,4 @@ def command(
     elif out is not None:
         site = outcome.hospitals[0].name
         on.print(f"\nTry: imagiq -C {out / site} log --graph", soft_wrap=True)
+        on.print(f"The report: {page}", soft_wrap=True)

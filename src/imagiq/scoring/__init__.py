@@ -2,7 +2,7 @@
 
 from imagiq.scoring.bootstrap import Interval, bootstrap, bootstrap_difference
 from imagiq.scoring.marks import FEW, Marks, dice, marks_of_classes, marks_of_overlaps, patients_dice
-from imagiq.scoring.measures import Measure
+from imagiq.scoring.measures import Measure, measure_of
 from imagiq.scoring.metrics import ACCURACY, AUC, BRIER, Metric, accuracy, auc, brier
 from imagiq.scoring.resampled import Resampled, mean_of_resampled, resampled
 
@@ -25,6 +25,7 @@ __all__ = [
     "marks_of_classes",
     "marks_of_overlaps",
     "mean_of_resampled",
+    "measure_of",
     "patients_dice",
     "resampled",
 ]

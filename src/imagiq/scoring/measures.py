@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ACCURACY_MEASURE", "AUC_MEASURE", "DICE_MEASURE", "HIT_MEASURE", "MACRO_AUC_MEASURE", "Measure", "dice_of"]
+__all__ = [
+    "ACCURACY_MEASURE",
+    "AUC_MEASURE",
+    "DICE_MEASURE",
+    "HIT_MEASURE",
+    "MACRO_AUC_MEASURE",
+    "Measure",
+    "dice_of",
+    "measure_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +67,13 @@ def dice_of(region: str) -> Measure:
         what=f"overlap of drawn and true {region}, mean over the patients where either is there",
         is_part=True,
     )
+
+
+def measure_of(name: str) -> Measure:
+    """Return the measure of this name, as it stands in a commit; one that is not known is called by its name."""
+    known = {measure.name: measure for measure in (AUC_MEASURE, ACCURACY_MEASURE, DICE_MEASURE)}
+    if name in known:
+        return known[name]
+    if name.startswith("dice "):
+        return dice_of(name.removeprefix("dice "))
+    return Measure(name=name, title=name, what="as the sites recorded it")

@@ -6,6 +6,7 @@ from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Event, Journal, read_journal
 from imagiq.simulation.network import Mishap
 from imagiq.simulation.outcome import POOLED, Abroad, Hospital, Measures, Outcome, SiteResult, Way
+from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.running import replay, simulate
 from imagiq.simulation.scenario import Crash, Network, Partition, Scenario, SimulatedSite, SimulatedStudy
@@ -40,5 +41,6 @@ __all__ = [
     "read_journal",
     "read_scenario",
     "replay",
+    "report_of",
     "simulate",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imagiq.federation import Work
 from imagiq.history import Entry
+from imagiq.learning import Advance
 from imagiq.objects import Digest
 
 __all__ = ["Happening"]
@@ -18,11 +19,12 @@ class Happening:
     Attributes:
         at_s: When, on the virtual clock.
         site: Where.
-        what: "began", "commit", "failed", "crash" or "start".
+        what: "began", "advance", "commit", "failed", "crash" or "start"; "advance" comes from any thread.
         study: In which study, where it belongs to one.
         work: What was begun, or failed.
         entry: What was committed.
         took_s: How long the work took that ended with this.
+        advance: How far a training is.
     """
 
     at_s: float
@@ -32,3 +34,4 @@ class Happening:
     work: Work | None = None
     entry: Entry | None = None
     took_s: float = 0.0
+    advance: Advance | None = None

@@ -16,15 +16,14 @@ from typing import Final
 from imagiq.errors import Conflict, Corrupt, ImagiqError, NotFound, Unreachable
 from imagiq.objects import digest_of
 from imagiq.report import Report, report_as_json
+from imagiq.report.folder import OUTCOME, PAGE
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.store import Content, FolderStore, Lock, RealFiles
 
-__all__ = ["JOURNAL", "OUTCOME", "PAGE", "SCENARIO", "SitesFolder", "UnsyncedFiles"]
+__all__ = ["JOURNAL", "SCENARIO", "SitesFolder", "UnsyncedFiles"]
 
 JOURNAL: Final = "journal.jsonl"
 SCENARIO: Final = "federation.toml"
-OUTCOME: Final = "outcome.json"
-PAGE: Final = "report.html"
 REPOSITORY: Final = ".imagiq"
 OWN: Final = frozenset({JOURNAL, OUTCOME, PAGE})
 """What a simulation leaves beside the sites."""

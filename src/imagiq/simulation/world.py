@@ -17,7 +17,7 @@ from imagiq.clock import VirtualClock
 from imagiq.errors import Misuse, Unreachable
 from imagiq.federation import Named, Strategy, Study, Train, Work
 from imagiq.history import Entry
-from imagiq.learning import Learner
+from imagiq.learning import Advance, Learner
 from imagiq.objects import Digest
 from imagiq.simulation.course import Made, Worked
 from imagiq.simulation.founding import SiteCases
@@ -187,6 +187,7 @@ class World:
         if machine.doing is None:
             planned = site.plan()
             if isinstance(planned, Planned):
+                site.tell = lambda of, advance: self._advanced(name, of, advance)
                 site.begin(planned)
                 machine.doing = planned
                 took_s = self._duration_s(machine.spec, planned.study, planned.work)
@@ -235,6 +236,10 @@ class World:
         self.watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
         if len(site.bench.history) > before:
             self._announce(name)
+
+    def _advanced(self, name: str, planned: Planned, advance: Advance) -> None:
+        told = Happening(at_s=self.clock.now_s(), site=name, what="advance", study=planned.study.digest)
+        self.watch(replace(told, work=planned.work, advance=advance))
 
     def _note(self, name: str, entries: Sequence[Entry]) -> None:
         """Note to which study the own commits of a site belong, and what they hold."""
