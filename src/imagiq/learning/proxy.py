@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from imagiq.errors import ImagiqError, Misuse, Unsupported
+from imagiq.errors import Misuse, Unsupported
 from imagiq.learning import (
     Advance,
     Cases,
     Initial,
-    Later,
     Overlaps,
     Pending,
     Predictions,
@@ -28,6 +27,7 @@ from imagiq.learning import (
     Training,
     Weights,
 )
+from imagiq.learning.beside import Beside
 from imagiq.learning.fit import check_fit, check_images, places_of
 from imagiq.learning.frames import Frame
 from imagiq.learning.pool import Call, Pool
@@ -140,7 +140,7 @@ class Proxy:
             if training.tell is not None:
                 training.tell(advance)
 
-        return _Running(lambda: _trained(pool.ask(header, parts, tell=tell, call=call)), call)
+        return Beside(lambda: _trained(pool.ask(header, parts, tell=tell, call=call)), call.cancel)
 
     def train(self, training: Training) -> Trained:
         """Train in a worker, and wait for it."""
@@ -187,34 +187,3 @@ def _trained(frame: Frame) -> Trained:
         cases=frame.header["cases"],
         state=frame.parts[1],
     )
-
-
-class _Running:
-    """A training in a worker, and the thread that waits for it."""
-
-    def __init__(self, train: Callable[[], Trained], call: Call) -> None:
-        self._call = call
-        self._trained: Trained | None = None
-        self._error: BaseException | None = None
-        self._later = Later(train)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._trained = self._later.result()
-        except ImagiqError as error:
-            self._error = error
-
-    def result(self) -> Trained:
-        """Wait for it."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        if self._trained is None:
-            raise Misuse("worker-bug", "A training ended without a word.", "Report it.")
-        return self._trained
-
-    def cancel(self) -> None:
-        """Give it up."""
-        self._call.cancel()

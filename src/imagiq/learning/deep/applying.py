@@ -1,4 +1,4 @@
-"""Applying a network: masks of images, counts of how they overlap with the true ones, probabilities of classes."""
+"""Applying a network: masks of images, or probabilities of classes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imagiq.errors import ContractBroken
-from imagiq.learning import Overlaps, Predictions
-from imagiq.learning.deep.preparing import Prepared
 from imagiq.learning.deep.training import check_output
 from imagiq.learning.settings import Settings
 
-__all__ = ["classified", "drawn_places", "overlaps", "scores_of"]
+__all__ = ["drawn_places", "scores_of"]
 
 
 def drawn_places(
@@ -55,20 +53,6 @@ def _windows(settings: Settings, network: nn.Module, batch: Tensor) -> Tensor:
     return cast("Tensor", scores)
 
 
-def overlaps(settings: Settings, cases: Prepared, drawn: NDArray[np.uint8]) -> Overlaps:
-    """Count, for each patient and region, what is true, what is drawn, and what is both."""
-    truth = cases.truth.numpy()
-    count = int(cases.patients.max()) + 1
-    found = {name: np.zeros((count, len(settings.regions)), np.int64) for name in ("true", "drawn", "common")}
-    axes = tuple(range(1, truth.ndim))
-    for column, numbers in enumerate(settings.regions.values()):
-        belongs = np.isin(settings.classes, numbers)
-        here, there = belongs[truth], belongs[drawn]
-        for name, inside in (("true", here), ("drawn", there), ("common", here & there)):
-            np.add.at(found[name][:, column], cases.patients, inside.sum(axis=axes))
-    return Overlaps(regions=tuple(settings.regions), **found)
-
-
 def scores_of(
     settings: Settings, network: nn.Module, images: Tensor, device: torch.device, tell: Callable[[int, int], None]
 ) -> NDArray[np.float64]:
@@ -85,27 +69,6 @@ def scores_of(
             found[start : start + len(batch)] = scores.double().softmax(dim=1).cpu().numpy()
             tell(start + len(batch), len(images))
     return found
-
-
-def classified(cases: Prepared, found: NDArray[np.float64]) -> Predictions:
-    """Return what is said of each patient: the mean over that patient's images.
-
-    Raises:
-        ContractBroken: the images of one patient are of different classes.
-    """
-    count = int(cases.patients.max()) + 1
-    truth = np.full(count, -1, np.int64)
-    truth[cases.patients] = cases.truth.numpy()
-    if (truth[cases.patients] != cases.truth.numpy()).any():
-        raise ContractBroken(
-            "cases-patient-classes",
-            "Images of one patient are of different classes, so that the patient has none.",
-            "Name as a patient what has one class, such as a lesion.",
-        )
-    sums = np.zeros((count, found.shape[1]))
-    np.add.at(sums, cases.patients, found)
-    mean = sums / np.bincount(cases.patients, minlength=count)[:, None]
-    return Predictions(truth=truth, score=mean[:, 1] if found.shape[1] == 2 else mean)
 
 
 def _not_finite() -> ContractBroken:

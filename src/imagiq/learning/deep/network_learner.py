@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from imagiq.errors import ContractBroken, Misuse
 from imagiq.imaging.cases import ImageCases
 from imagiq.learning import JSON, Initial, Overlaps, Predictions, Trained, Training, Weights
-from imagiq.learning.deep.applying import classified, drawn_places, overlaps, scores_of
+from imagiq.learning.counting import classified, overlaps
+from imagiq.learning.deep.applying import drawn_places, scores_of
 from imagiq.learning.deep.machine import precise, seeded
 from imagiq.learning.deep.networks import batch_norms, local_names
 from imagiq.learning.deep.optimising import LearningRates, moments_of, optimiser_of, with_moments
@@ -132,16 +133,15 @@ class NetworkLearner:
             state=self._state(optimiser, names),
         )
 
-    def predict(self, weights: Weights, cases: ImageCases, state: bytes, tell: Callable[[int, int], None]) -> Any:  # noqa: ANN401
-        """Return :class:`Overlaps` of masks, or :class:`Predictions` of classes, patient by patient."""
+    def predict(
+        self, weights: Weights, cases: ImageCases, state: bytes, tell: Callable[[int, int], None]
+    ) -> Overlaps | Predictions:
+        """Return what overlaps, or what is said of classes, patient by patient."""
         ready = self._cases(cases)
-        found = self._apply(weights, ready.images, state, tell)
-        result: Overlaps | Predictions
+        found, truth = self._apply(weights, ready.images, state, tell), ready.truth.numpy()
         if self.settings.kind == SEGMENTATION:
-            result = overlaps(self.settings, ready, found)
-        else:
-            result = classified(ready, found)
-        return result
+            return overlaps(self.settings, truth, ready.patients, found)
+        return classified(truth, ready.patients, found)
 
     def draw(self, weights: Weights, images: NDArray[np.float32], tell: Callable[[int, int], None]) -> NDArray[Any]:
         """Return masks by the labels' numbers, or float64 probabilities [images, classes]."""

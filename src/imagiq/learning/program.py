@@ -1,0 +1,193 @@
+"""Running somebody's program in a folder of its own, and knowing when it will not come to an end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from imagiq.clock import Clock, SystemClock
+from imagiq.errors import BudgetSpent, ContractBroken
+
+__all__ = ["JobFolder", "Program"]
+
+LOOK_EVERY_S: Final = 0.2
+LONGEST_SILENCE_S: Final = 3600.0
+RESULT: Final = "result"
+RESULT_LIMIT: Final = 2**37
+LOG_TAIL: Final = 4096
+ERROR_NAME: Final = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit))\b")
+
+
+class JobFolder:
+    """The folder of one job; only its owner can look into it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / RESULT).mkdir()
+
+    def at(self, name: str) -> Path:
+        """Return where a file lies."""
+        return self.path / name
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        self.at(name).write_bytes(content)
+
+    def put_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a file of JSON."""
+        self.put(name, json.dumps(content, indent=2).encode())
+
+    def link(self, name: str, source: Path) -> None:
+        """Show a file here without copying it, where the disk can."""
+        try:
+            os.link(source, self.at(name))
+        except OSError:
+            shutil.copyfile(source, self.at(name))
+
+    def read_results(self) -> dict[str, bytes]:
+        """Return the files that were written as results.
+
+        Raises:
+            BudgetSpent: they are larger than any model.
+        """
+        files = [path for path in sorted((self.path / RESULT).iterdir()) if path.is_file() and not path.is_symlink()]
+        if sum(path.stat().st_size for path in files) > RESULT_LIMIT:
+            raise BudgetSpent("program-size", "A program wrote more than 128 GiB.", "Let it write its weights only.")
+        return {path.name: path.read_bytes() for path in files}
+
+    def signs(self) -> tuple[int, int]:
+        """Return what changes when a program writes: the sizes and the latest change of all files."""
+        found = [path.stat() for path in self.path.rglob("*") if path.exists()]
+        return sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0)
+
+
+class Program:
+    """A program that the owner of this machine lets run.
+
+    Args:
+        name: What studies call it.
+        command: The command and its arguments; the folder comes last.
+        folder: Where it is run from; None: where imagiq runs.
+        patience_s: How long it may neither compute nor write anything.
+        clock: Tells how long that was.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        folder: Path | None,
+        *,
+        patience_s: float,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self.patience_s = patience_s
+        self._command = command
+        self._folder = folder
+        self._clock = clock or SystemClock()
+
+    @contextlib.contextmanager
+    def folder(self, inside: Path) -> Iterator[JobFolder]:
+        """Lend a folder for one job."""
+        with tempfile.TemporaryDirectory(prefix="job-", dir=inside, ignore_cleanup_errors=True) as path:
+            yield JobFolder(Path(path))
+
+    def run(self, folder: JobFolder, stop: threading.Event) -> None:
+        """Run it to its end.
+
+        Raises:
+            ContractBroken: it cannot be started, ended with an error, did not go on, or was given up.
+        """
+        log = folder.at("printed.txt")
+        try:
+            with log.open("wb") as printed:
+                process = subprocess.Popen(  # noqa: S603 - what the owner of this machine has written down
+                    [*self._command, str(folder.path)],
+                    cwd=self._folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=printed,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise ContractBroken(
+                "program-start",
+                f"The program '{self.name}' cannot be started: {error.strerror}.",
+                "Correct its command in [machine.programs].",
+            ) from error
+        try:
+            code = self._wait(process, folder, stop)
+        finally:
+            _end(process)
+        if code != 0:
+            raise ContractBroken(
+                "program-failed",
+                f"The program '{self.name}' ended with {code}{_last_word(log)}.",
+                "Run it by itself on a folder such as docs/learning.md describes.",
+            )
+
+    def _wait(self, process: subprocess.Popen[bytes], folder: JobFolder, stop: threading.Event) -> int:
+        """Wait for its end, as long as it computes or writes."""
+        wrote_s = alive_s = self._clock.now_s()
+        signs, ticks = folder.signs(), _session_ticks(process.pid)
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(LOOK_EVERY_S)
+            if stop.is_set():
+                raise ContractBroken("worker-cancelled", "A training was given up.", "Nothing; nobody waits for it.")
+            now_s, signs_now, ticks_now = self._clock.now_s(), folder.signs(), _session_ticks(process.pid)
+            if signs_now != signs:
+                wrote_s = alive_s = now_s
+            elif ticks_now != ticks:
+                alive_s = now_s
+            signs, ticks = signs_now, ticks_now
+            if now_s - wrote_s > LONGEST_SILENCE_S or (ticks is not None and now_s - alive_s > self.patience_s):
+                raise ContractBroken(
+                    "program-hung",
+                    f"The program '{self.name}' neither computed nor wrote anything any more, and was ended.",
+                    "If it waits for something else, let it print a line now and then.",
+                )
+
+
+def _session_ticks(leader: int) -> int | None:
+    """Return the processor time of a program and all that it started; None where that cannot be told."""
+    total = 0
+    try:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = stat.read_bytes().rpartition(b")")[2].split()
+                if int(fields[3]) == leader:
+                    total += sum(map(int, fields[11:15]))
+    except OSError:
+        return None
+    return total or None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_word(log: Path) -> str:
+    """Return the kind of error that was printed last; its text may hold a value of a case."""
+    with log.open("rb") as printed:
+        printed.seek(max(0, log.stat().st_size - LOG_TAIL))
+        lines = printed.read().decode("utf-8", "replace").splitlines()
+    for line in reversed(lines):
+        found = ERROR_NAME.match(line.strip())
+        if found:
+            return f" ({found[1]})"
+    return ""
