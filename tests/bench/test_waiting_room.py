@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import imagiq.bench.bench as bench_module
 from imagiq.bench import Admitted, Limits, Waiting
 from imagiq.bench.admission import WaitingRoom
 from imagiq.objects import Recipe
@@ -37,3 +38,17 @@ def test_bytes_are_counted_too(room_for: int) -> None:
     assert room.enter(commits[-1], frozenset(), "c"), "limits are per source"
     room.leave(commits[0].digest)
     assert room.enter(commits[room_for], frozenset(), "b")
+
+
+def test_what_waits_is_remembered_when_the_journal_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "STALE_RECORDS", 0)
+    town = Town()
+    raws = chain(town, 12)
+    taker = town.benches["a"]
+    taker.admit([raws[-1]], "b")  # waits for all that follow, and is never admitted here
+    for second, first in zip(raws[1:-2:2], raws[:-2:2], strict=True):
+        taker.admit([second], "b")
+        taker.admit([first], "b")
+    kinds = [record.get("kind") for record in taker.store.journal.read()]
+    assert kinds.count("waiting") == 1, "records of what no longer waits are left out"
+    assert [commit.raw for commit, _ in town.reopen("a").waiting.commits()] == [raws[-1]]

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagiq.bench import Bench
 from imagiq.errors import Unreachable
 from imagiq.exchange import Ask, BenchPeer, Peer, asks, pull
-from imagiq.federation import vote_recipe
+from imagiq.federation import State, vote_recipe
 from imagiq.objects import Charter, Cut, Digest, Recipe, digest_of
+from imagiq.store import MemoryStore
 from tests.bench.town import Town, feed_key
 
 
@@ -172,6 +174,35 @@ def test_what_is_void_is_not_shown_but_votes_are() -> None:
     assert town.benches["a"].standing.ruling == removed
     assert gone.digest in town.benches["a"].history
     assert BenchPeer("a", town.benches["a"]).heads()[feed_key("c").public] == (last,)
+
+
+def test_what_proves_a_fork_travels_even_where_one_branch_is_void() -> None:
+    town = Town()
+    proposed, clone = successor(town, cuts=()), town.open("c")
+    removed = Charter(
+        title="without c",
+        version=2,
+        previous=town.founding.digest,
+        federation=town.founding.digest,
+        members=tuple(member for member in town.founding.members if member.name != "c"),
+        voters=("a", "b"),
+    )
+    for bench in (*town.benches.values(), clone):
+        for charter in (proposed, removed):
+            bench.store.add([charter.raw])
+            bench.learn_charter(charter)
+    vote = town.benches["c"].commit(vote_recipe(proposed.digest, 1))  # never void
+    note = clone.commit(Recipe("hello"))
+    town.benches["a"].admit([vote.commit.raw, note.commit.raw], "c")
+    for name in ("a", "b"):
+        pull(town.benches[name], BenchPeer("a", town.benches["a"]))
+        town.benches[name].commit(vote_recipe(removed.digest, 1))
+    pull(town.benches["a"], BenchPeer("b", town.benches["b"]))
+    assert town.benches["a"].standing.state(note.digest) is State.VOID
+    newcomer = Bench(MemoryStore(), town.founding, clock=town.clock)
+    pull(newcomer, BenchPeer("a", town.benches["a"]))
+    for digest in (vote.digest, note.digest):
+        assert newcomer.standing.state(digest) is town.benches["a"].standing.state(digest)
 
 
 def test_an_unknown_head_is_answered_with_nothing() -> None:

@@ -80,6 +80,15 @@ def test_what_a_line_brought_before_it_broke_was_lost_all_the_same() -> None:
     assert isinstance(site.start([BenchPeer("b", scene.other.bench)]), OpenFeed)
 
 
+def test_the_key_of_a_new_feed_is_kept() -> None:
+    scene = Scene()
+    site = scene.site()
+    assert isinstance(site.start([BenchPeer("b", scene.other.bench)]), OpenFeed)
+    assert site.bench.author is not None
+    assert site.bench.store.secret_read("feed") == site.bench.author.feed.seed
+    assert site.bench.author.feed.public == feed_key("a2").public
+
+
 def test_a_restored_store_learns_at_once_from_who_answers() -> None:
     scene = Scene()
     assert isinstance(scene.site().start([BenchPeer("b", scene.other.bench)]), OpenFeed)
