@@ -58,7 +58,10 @@ class _Reader:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._studies = {digest: steps.study for digest, steps in sorted(bench.studies.items())}
+        self._studies = {
+            digest: steps.study
+            for digest, steps in sorted(bench.studies.items(), key=lambda one: _place(bench, one[0]))
+        }
         self._titles = _unique({digest: study.title for digest, study in self._studies.items()})
         self._entries = sorted(bench.history, key=lambda entry: (entry.height, entry.digest))
         times = {entry.digest: _seconds(entry.commit.created) for entry in self._entries}
@@ -249,6 +252,12 @@ class _Reader:
                 cases=entry.commit.cases,
                 metrics={name: float(value) for name, value in entry.commit.metrics.items()},
             )
+
+
+def _place(bench: Bench, study: Digest) -> tuple[int, int, str]:
+    """Return where a study stands among others: by causal height, then as its author numbered it."""
+    entry = bench.history[study]
+    return entry.height, entry.commit.number, study
 
 
 def _unique(titles: Mapping[Digest, str]) -> dict[Digest, str]:

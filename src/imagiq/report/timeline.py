@@ -55,7 +55,9 @@ def timeline(report: Report) -> tuple[list[Band], Markup, str]:
             BAND * len(ways),
             name=f"time-{number}",
             title=f"When {site.title} was busy with which study",
-            about=f"Busy for {busy:.0%} of {duration(end_s)}.",
+            about=f"Busy for {busy:.0%} of {duration(end_s)}."
+            if report.clock == "virtual"
+            else "Moments of its commits.",
             classes="chart",
         )
         for place in range(len(ways)):
@@ -63,7 +65,14 @@ def timeline(report: Report) -> tuple[list[Band], Markup, str]:
         for one in shown:
             _bar(drawing, one, ways, classes.get(one.way, ""), end_s)
         labels = tuple((way, classes[way]) for way in ways)
-        bands.append(Band(title=site.title, share=f"busy {busy:.0%}", labels=labels, drawn=drawing.markup()))
+        bands.append(
+            Band(
+                title=site.title,
+                share=f"busy {busy:.0%}" if report.clock == "virtual" else "",
+                labels=labels,
+                drawn=drawing.markup(),
+            )
+        )
     left_out = len(sites) - MOST_SITES
     words = [f"{left_out} more sites are not drawn."] if left_out > 0 else []
     words += ["Work that followed closely is drawn as one bar."] if joined else []

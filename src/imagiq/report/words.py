@@ -31,12 +31,12 @@ TO = "\N{EN DASH}"
 
 def score(value: float) -> str:
     """Return a score as people read it."""
-    return f"{value:.3f}".replace("-", MINUS)
+    return f"{value:.3f}".replace("-0.000", "0.000").replace("-", MINUS)
 
 
 def signed(value: float) -> str:
     """Return a difference as people read it."""
-    return f"{value:+.3f}".replace("-", MINUS)
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}".replace("-", MINUS)
 
 
 def interval(low: float | None, high: float | None, *, is_gain: bool = False) -> str:
@@ -145,12 +145,11 @@ def answer(report: Report) -> str:
     if headline is None or not report.scores:
         return "Nothing was measured yet, so nothing can be said about which way of working together is worth it."
     if not means:
-        return (
-            f"What the sites measured, by {headline.title}, stands below; this repository cannot compare ways fairly."
-        )
+        return f"What the sites measured, by {headline.title}, stands below; one site's repository cannot tell which way is best for all."
     compared = _compared(report)
     if not compared:
-        way, one = max(means, key=lambda pair: pair[1].value)
+        by_sites = [pair for pair in means if pair[0].role != "pooled"] or means
+        way, one = max(by_sites, key=lambda pair: pair[1].value)
         said = f" (95 % interval {interval(one.low, one.high)})" if one.low is not None else ""
         return f"The highest mean {headline.title} is {score(one.value)}{said}, by {way.title}; nothing here shows what a site gains."
     better = [pair for pair in compared if verdict(pair[1]) == "better"]

@@ -93,9 +93,9 @@ def _read(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - the types
         return _read_fields(kind, value, where)
     if origin is not None:
         return _read_several(kind, origin, value, where)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    if type(value) is not kind:
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise _damaged(f"something in {where} is not as it should be")
     return value
 
