@@ -10,13 +10,16 @@ CORE_ROOMS := objects keys history federation strategies merging
 CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-core lint planted torture bench clean
+.PHONY: help demo demo-brain test test-core lint planted torture bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.core ## four real hospitals build a model together, five ways, on this machine
 	$(BIN)/imagiq demo $(ARGS)
+
+demo-brain: .venv/.learning ## four hospitals with different scanners learn to draw brain tumours (installs PyTorch)
+	$(BIN)/imagiq demo brain $(ARGS)
 
 test: .venv/.dev ## the whole suite, under 5 minutes
 	$(PYTEST) -n 2 $(ARGS)
@@ -53,6 +56,11 @@ clean: ## remove the environment and all caches
 .venv/.core: .venv/.made pyproject.toml constraints.txt
 	@echo 'Installing imagiq into .venv ...'
 	@$(PIP) install --editable . --constraint constraints.txt
+	@touch $@
+
+.venv/.learning: .venv/.core
+	@echo 'Installing PyTorch and MONAI into .venv ...'
+	@$(PIP) install --editable '.[learning]' --constraint constraints.txt
 	@touch $@
 
 .venv/.dev: .venv/.core

@@ -46,6 +46,7 @@ NOT_COPIED = {
     ".ruff_cache",
     ".venv",
     "__pycache__",
+    "brain-demo",
     "heart-demo",
 }
 

@@ -163,6 +163,7 @@ def test_an_example_works(name: str) -> None:
     assert len(set(outcome.histories.values())) == 1
 
 
-def test_the_demo_runs_the_heart_example() -> None:
-    shipped = Path(__file__).parents[2] / "src/imagiq/simulation/heart.toml"
-    assert shipped.read_text("utf-8") == (EXAMPLES / "heart/federation.toml").read_text("utf-8")
+@pytest.mark.parametrize(("shipped", "example"), [("heart", "heart"), ("brain", "phantom_brain")])
+def test_the_demo_runs_the_example(shipped: str, example: str) -> None:
+    file = Path(__file__).parents[2] / "src/imagiq/simulation" / f"{shipped}.toml"
+    assert file.read_text("utf-8") == (EXAMPLES / example / "federation.toml").read_text("utf-8")
