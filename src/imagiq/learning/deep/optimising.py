@@ -61,9 +61,11 @@ def with_moments(
             if moments[f"{name}/{key}"].shape != parameter.shape:
                 return False
     for parameter, name in names.items():
-        optimiser.state[parameter] = {
-            key: moments[f"{name}/{key}"].to(device=parameter.device, copy=True) for key in sorted(wanted)
-        }
+        # A fused optimiser goes through the bytes, so moments must lie in memory as their parameter does.
+        state = {key: torch.empty_like(parameter).copy_(moments[f"{name}/{key}"]) for key in sorted(wanted - {"step"})}
+        if "step" in wanted:
+            state["step"] = moments[f"{name}/step"].to(device=parameter.device, copy=True)
+        optimiser.state[parameter] = state
     return True
 
 
