@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from itertools import product
 
@@ -13,9 +14,9 @@ from rich.console import Console
 from imagiq.cli.outcome import show_outcome
 from imagiq.learning import Overlaps, Weights
 from imagiq.scoring import Interval
-from imagiq.simulation import Outcome, Way, World, simulate
+from imagiq.simulation import Outcome, Way, World, report_of, simulate
 from imagiq.site import parse_scores
-from tests.simulation.drawings import TASK, Threshold, drawn_outcome, wards_that_draw
+from tests.simulation.drawings import TASK, Threshold, drawings, drawn_outcome, wards_that_draw
 from tests.simulation.wards import NAMES, cases_of, into, scenario
 
 WAYS = ("local", "fedavg", "latest-of-each")
@@ -162,3 +163,18 @@ def test_without_an_unseen_site_models_are_shown_elsewhere_only_when_asked_for()
         console = Console(width=100, record=True, file=StringIO(), highlight=False)
         show_outcome(console, outcome, across=across)
         assert ("AUC elsewhere" in console.export_text()) is across
+
+
+def test_of_few_patients_nothing_is_claimed() -> None:
+    cases = wards_that_draw()
+    few = replace(cases["west"], held_back=drawings(3, 22))
+    outcome = simulate(
+        scenario("local", "fedavg", task=TASK),
+        cases={**cases, "west": few},
+        learners={"threshold": Threshold},
+    )
+    assert any("west holds back fewer than 5 patients" in sentence for sentence in outcome.findings)
+    own = report_of(outcome).scores_of("own", "dice")
+    assert own["fedavg", "west", "west"].low is None
+    assert own["fedavg", "west", "west"].gain_low is None
+    assert own["fedavg", "east", "east"].gain_low is not None

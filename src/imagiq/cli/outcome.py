@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imagiq.scoring import Interval
+from imagiq.scoring import FEW, Interval
 from imagiq.simulation import POOLED, Hospital, Outcome, SiteResult, Way
 
 __all__ = ["WIDTH", "show_outcome"]
@@ -128,7 +128,7 @@ def _each(outcome: Outcome, way: Way, measure: str, *, is_wide: bool) -> list[Te
         if result is None:
             cells.append(Text("-", "dim"))
             continue
-        gain = None if result.gain is None else result.gain[measure]
+        gain = None if result.gain is None or hospital.held_back < FEW else result.gain[measure]
         cell = _cell(result.score[measure], gain, is_wide=is_wide)
         if measure in hospital.silent and result.score[measure] is not None:
             cell = Text("tells nothing", "dim")

@@ -134,7 +134,7 @@ def _panel(report: Report, scores: Mapping[str, Score], title: str, note: str, d
                 classes=classes[way.title],
                 drawn=_drawn(one.value, one.low, one.high, domain, marks, None if pooled is None else pooled.value),
                 value=score(one.value),
-                interval=interval(one.low, one.high) or ("as reported" if one.reported else ""),
+                interval=interval(one.low, one.high) or ("as reported" if one.reported else "too few"),
                 mark=MARKS[said],
                 said=SAID[said],
                 share=_share(way, one, pooled),
@@ -178,9 +178,11 @@ def _gain(label: str, one: Score, classes: str, domain: tuple[float, float], mar
     return Row(
         label=label,
         classes=classes,
-        drawn=_drawn(gain, one.gain_low, one.gain_high, domain, marks, 0.0, hollow=said == "alike"),
+        drawn=_drawn(
+            gain, one.gain_low, one.gain_high, domain, marks, 0.0, hollow=said != "better" and said != "worse"
+        ),
         value=signed(gain),
-        interval=interval(one.gain_low, one.gain_high, is_gain=True),
+        interval=interval(one.gain_low, one.gain_high, is_gain=True) or "too few to tell",
         mark=MARKS[said],
         said=SAID[said],
     )

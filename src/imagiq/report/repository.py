@@ -23,7 +23,7 @@ from imagiq.learning import Overlaps, Predictions
 from imagiq.objects import Digest, digest_of
 from imagiq.report.recipes import recipe_of
 from imagiq.report.values import Commit, Point, Report, Score, Site, Way, Work
-from imagiq.scoring import Resampled, measure_of, resampled
+from imagiq.scoring import FEW, Resampled, measure_of, resampled
 from imagiq.site import SCORES, marks_of, parse_scores
 
 __all__ = ["report_of_repository"]
@@ -185,6 +185,7 @@ class _Reader:
             if interval is None:
                 continue
             gain = each.minus(others[name]).interval() if name in others else None
+            is_told = marks.patients >= FEW
             yield Score(
                 way=one.way,
                 kind="own",
@@ -192,11 +193,11 @@ class _Reader:
                 at=one.site,
                 measure=name,
                 value=interval.point,
-                low=interval.low,
-                high=interval.high,
+                low=interval.low if is_told else None,
+                high=interval.high if is_told else None,
                 gain=None if gain is None else gain.point,
-                gain_low=None if gain is None else gain.low,
-                gain_high=None if gain is None else gain.high,
+                gain_low=gain.low if gain is not None and is_told else None,
+                gain_high=gain.high if gain is not None and is_told else None,
                 counts=name not in marks.silent,
             )
 

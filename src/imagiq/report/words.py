@@ -202,6 +202,7 @@ def where_it_does_not_pay(report: Report) -> str:
     gains = [titles.get(site, site) for site, said in verdicts.items() if "better" in said]
     loses = [titles.get(site, site) for site, said in verdicts.items() if "worse" in said and "better" not in said]
     rest = [titles.get(site, site) for site, said in verdicts.items() if said == {"alike"}]
+    unknown = [titles.get(site, site) for site, said in verdicts.items() if said == {""}]
     parts = []
     if gains:
         parts.append(f"some way of working together pays for {listed(gains)}")
@@ -209,5 +210,7 @@ def where_it_does_not_pay(report: Report) -> str:
         parts.append(f"for {listed(rest)} no gain or loss can be told from chance")
     if loses:
         parts.append(f"for {listed(loses)} some way is worse and none is better")
+    if unknown:
+        parts.append(f"{listed(unknown)} {'holds' if len(unknown) == 1 else 'hold'} back too few patients to tell")
     sentence = "; ".join(parts)
     return f"On their own patients, {sentence}." if sentence else ""

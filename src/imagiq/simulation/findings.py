@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from imagiq.scoring import Measure
+from imagiq.scoring import FEW, Measure
 from imagiq.simulation.outcome import Hospital, Outcome
 
 __all__ = ["with_findings"]
@@ -26,6 +26,7 @@ def with_findings(outcome: Outcome, *, updates: int) -> Outcome:
     ]
     found += _shares(outcome.hospitals)
     found += _few(outcome)
+    found += _few_patients(outcome.hospitals)
     if any(score is not None for way in outcome.ways for score in way.mean.of.values()):
         found.append(
             "Intervals (95 %) are over patients, for this one seed, and not widened for the number of comparisons: with "
@@ -87,6 +88,15 @@ def _few(outcome: Outcome) -> Iterator[str]:
                 f"{hospital.title} holds back {few}: its {titles.get(measure, measure)} tells nothing and is left out "
                 "of means."
             )
+
+
+def _few_patients(hospitals: Sequence[Hospital]) -> Iterator[str]:
+    few = [hospital.title for hospital in hospitals if 0 < hospital.held_back < FEW]
+    if few:
+        yield (
+            f"{_listed(few)} {'holds' if len(few) == 1 else 'hold'} back fewer than {FEW} patients: nothing is claimed of "
+            f"{'it' if len(few) == 1 else 'them'}, and the interval of the mean is narrower than it should be."
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of
 from imagiq.report import Way as ReportedWay
-from imagiq.scoring import Interval
+from imagiq.scoring import FEW, Interval
 from imagiq.simulation.outcome import Hospital, Measures, Outcome, SiteResult, Way
 
 __all__ = ["report_of"]
@@ -107,10 +107,13 @@ def _scores(way: Way, outcome: Outcome) -> Iterator[Score]:
 
 def _scores_of(way: Way, result: SiteResult, measure: str, outcome: Outcome) -> Iterator[Score]:
     counts = {h.name: measure not in h.silent for h in (*outcome.hospitals, *outcome.unseen)}
-    yield from _score(way, "own", measure, result.score, result.gain, at=result.site, site=result.site, counts=counts)
+    few = {h.name for h in (*outcome.hospitals, *outcome.unseen) if h.held_back < FEW}
+    yield from _score(
+        way, "own", measure, result.score, result.gain, at=result.site, site=result.site, counts=counts, few=few
+    )
     for kind, tried in (("elsewhere", result.elsewhere), ("unseen", result.unseen)):
         for at, measures in tried.items():
-            yield from _score(way, kind, measure, measures, None, site=result.site, at=at, counts=counts)
+            yield from _score(way, kind, measure, measures, None, site=result.site, at=at, counts=counts, few=few)
 
 
 def _score(
@@ -123,9 +126,12 @@ def _score(
     site: str = "",
     at: str = "",
     counts: Mapping[str, bool] | None = None,
+    few: Collection[str] = (),
 ) -> Iterator[Score]:
+    """Yield a score, if it is defined; of few patients without intervals, which would be too narrow to be believed."""
     value = measures[measure]
     gain: Interval | None = None if gains is None or way.strategy == "local" else gains[measure]
+    is_told = at not in few
     if value is not None:
         yield Score(
             way=way.title,
@@ -134,11 +140,11 @@ def _score(
             at=at,
             measure=measure,
             value=value.point,
-            low=value.low,
-            high=value.high,
+            low=value.low if is_told else None,
+            high=value.high if is_told else None,
             gain=None if gain is None else gain.point,
-            gain_low=None if gain is None else gain.low,
-            gain_high=None if gain is None else gain.high,
+            gain_low=gain.low if gain is not None and is_told else None,
+            gain_high=gain.high if gain is not None and is_told else None,
             counts=True if counts is None else counts.get(at, True),
         )
 
