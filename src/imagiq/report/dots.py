@@ -178,9 +178,7 @@ def _gain(label: str, one: Score, classes: str, domain: tuple[float, float], mar
     return Row(
         label=label,
         classes=classes,
-        drawn=_drawn(
-            gain, one.gain_low, one.gain_high, domain, marks, 0.0, hollow=said != "better" and said != "worse"
-        ),
+        drawn=_drawn(gain, one.gain_low, one.gain_high, domain, marks, 0.0, hollow=said not in {"better", "worse"}),
         value=signed(gain),
         interval=interval(one.gain_low, one.gain_high, is_gain=True) or "too few to tell",
         mark=MARKS[said],
