@@ -6,6 +6,7 @@ The file is named by the digest of its bytes. It says which images are of one pa
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import threading
 import weakref
@@ -67,15 +68,12 @@ class Handover:
     """The private folder. It goes away with this object, or with the process."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="imagiq-", ignore_cleanup_errors=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="imagiq-"))
+        """Only its owner can look into it."""
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._handed: weakref.WeakKeyDictionary[ImageCases, Handed] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
         self._written = 0
-
-    @property
-    def folder(self) -> Path:
-        """Only its owner can look into it."""
-        return Path(self._folder.name)
 
     def cases(self, cases: Cases) -> Handed:
         """Write cases, unless these very ones were written before.
@@ -118,4 +116,4 @@ class Handover:
 
     def close(self) -> None:
         """Remove everything."""
-        self._folder.cleanup()
+        self._remove()
