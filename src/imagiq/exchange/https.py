@@ -11,6 +11,7 @@ import http.client
 import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
@@ -169,7 +170,7 @@ class HttpsRemote:
             except BaseException:
                 connection.close()
                 raise
-            if len(self._idle) < CONNECTIONS_KEPT and not self._closed.is_set():
+            if connection.sock is not None and len(self._idle) < CONNECTIONS_KEPT and not self._closed.is_set():
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -180,18 +181,18 @@ class HttpsRemote:
         moved = limit + len(request.body or b"")
         until_s = self._clock.now_s() + self._silence_s + request.extra_s + moved / SLOWEST_BYTES_S
         connection.request(request.method, request.path, request.body, request.headers)
-        response = connection.getresponse()
-        size = response.length
-        if size is None or size > limit:
-            raise http.client.HTTPException("more than was asked for")
-        parts, left = [], size
-        while left > 0:
-            part = response.read1(left)
-            if not part or self._clock.now_s() > until_s:
-                raise TimeoutError("cut off, or too slow")
-            parts.append(part)
-            left -= len(part)
-        response.read()
+        with closing(connection.getresponse()) as response:
+            size = response.length
+            if size is None or size > limit:
+                raise http.client.HTTPException("more than was asked for")
+            parts, left = [], size
+            while left > 0:
+                part = response.read1(left)
+                if not part or self._clock.now_s() > until_s:
+                    raise TimeoutError("cut off, or too slow")
+                parts.append(part)
+                left -= len(part)
+            response.read()
         if response.will_close:
             connection.close()
         found = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -209,6 +210,7 @@ class HttpsRemote:
         connection = http.client.HTTPSConnection(
             at.hostname or "", at.port, timeout=self._silence_s, context=self._context
         )
+        connection.auto_open = 0  # never again without a look at the key
         if proxy is not None:
             headers = {}
             if proxy.username is not None:

@@ -30,6 +30,7 @@ __all__ = ["Listener"]
 
 BODY_S: Final = 300.0
 """No body takes longer to come."""
+HANDSHAKE_S: Final = 15.0
 LONGEST_DELAY_S: Final = 10.0
 WATCH_S: Final = 0.1
 AT_ONCE: Final = 32
@@ -154,16 +155,33 @@ class Listener:
         application.router.add_get("/1/n", self._news)
         runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
+        protocol: Callable[[], asyncio.BaseProtocol] = runner.server  # type: ignore[assignment]
         try:
-            where = web.TCPSite(runner, self._host, self.port, ssl_context=self._context)
-            await where.start()
-            self.port = runner.addresses[0][1]
+            server = await self._loop.create_server(
+                protocol,
+                self._host,
+                self.port,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=1.0,
+            )
+            self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stopping.wait()
+            server.close()
         except OSError as error:
             self._failed = error
         finally:
-            await runner.cleanup()
+            await self._end(runner)
+
+    async def _end(self, runner: web.AppRunner) -> None:
+        """End all connections at once: whoever was cut off asks again, here or elsewhere."""
+        for connection in runner.server.connections if runner.server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await runner.cleanup()
+        await self._loop.shutdown_default_executor()
+        await asyncio.sleep(0.01)  # what was ended is taken down in the loop's next turns
 
     # ---------------------------------------------------------------------------------------------- requests
 

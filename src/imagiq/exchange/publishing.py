@@ -23,7 +23,7 @@ from imagiq.exchange.ring import Held, Own
 from imagiq.exchange.sealing import sealed_size
 from imagiq.federation import State
 from imagiq.history import Entry, History
-from imagiq.objects import Charter, Digest, parse_tree
+from imagiq.objects import Digest, Member, parse_tree
 from imagiq.store import Store
 
 __all__ = ["Published", "Publisher", "Sent"]
@@ -88,7 +88,7 @@ class Publisher:
         self._done = 0
         self._left: dict[Digest, Entry] = {}
         self._unsealed: dict[Digest, Entry] = {}
-        self._there: set[str] | None = None
+        self._there: dict[str, int] | None = None
         self._wrapped_for: Digest | None = None
         self._wrapped: set[str] = set()
         self._counts = {"commits": 0, "objects": 0, "size": 0}
@@ -214,7 +214,7 @@ class Publisher:
         for name in sorted(charters_named(entry.commit)):
             charter = self._bench.standing.charters.get(name)
             if charter is not None:
-                self._put_object(key, name, lambda charter=charter: charter.raw)  # type: ignore[misc]
+                self._put_object(key, name, len(charter.raw), lambda charter=charter: charter.raw)  # type: ignore[misc]
         if entry.commit.tree is None or not self._chooses(entry):
             return
         models = self._ring.get(key.statement.models)
@@ -242,26 +242,23 @@ class Publisher:
 
     def _put_held(self, key: Held, name: Digest) -> None:
         try:
-            self._put_object(key, name, lambda: self._store.read(name))
+            self._put_object(key, name, self._store.size(name), lambda: self._store.read(name))
         except NotFound:  # it was removed here meanwhile
             return
 
-    def _put_object(self, key: Held, name: Digest, read: Callable[[], bytes]) -> None:
+    def _put_object(self, key: Held, name: Digest, size: int, read: Callable[[], bytes]) -> None:
         sealed_name = key.key.name(name)
-        if sealed_name in self._listed():
+        if self._listed().get(sealed_name) == sealed_size(size):
             return
         _, sealed = key.key.seal(read(), name)
         self._put(f"{self._shelf.own}/{BLOBS}/{sealed_name}", sealed)
         self._counts["objects"] += 1
-        self._listed().add(sealed_name)
+        self._listed()[sealed_name] = len(sealed)
 
-    def _listed(self) -> set[str]:
-        """Return what the remote says it has of this site; listed once, since only this site writes there."""
+    def _listed(self) -> dict[str, int]:
+        """Return what the remote says it has of this site, with sizes; listed once: only this site writes there."""
         if self._there is None:
-            least = sealed_size(0)
-            self._there = {
-                listed.name for listed in self._remote.list(f"{self._shelf.own}/{BLOBS}") if listed.size > least
-            } | {listed.name for listed in self._remote.list(f"{self._shelf.own}/{KEYS}")}
+            self._there = {listed.name: listed.size for listed in self._remote.list(f"{self._shelf.own}/{BLOBS}")}
         return self._there
 
     def _put(self, name: str, content: bytes) -> None:
@@ -286,18 +283,16 @@ class Publisher:
         lists = self._pool.map(lambda site: {x.name for x in self._remote.list(f"{site}/{KEYS}")}, sites)
         there = dict(zip(sites, lists, strict=True))
         for held in new:
-            if held not in {own.models, own.commits}:
-                self._wrap_for_newcomers(held, charter, there)
-            elif held.key.id not in self._listed():
-                self._put_wraps(held, {member.exchange_key for member in charter.members})
+            if held in {own.models, own.commits}:
+                there_too = {self._shelf.own: there[self._shelf.own]}
+                self._wrap_for_lacking(held, charter.members, there_too)
+            else:
+                self._wrap_for_lacking(held, self._ring.entitled(held, charter, self._bench.standing), there)
             self._wrapped.add(held.key.id)
 
-    def _wrap_for_newcomers(self, held: Held, charter: Charter, there: Mapping[str, set[str]]) -> None:
-        """Wrap a key to the members who have it from nobody here yet, if the charter lets them have it."""
-        tag_of = self._ring.federation.tag_of
-        tags = {
-            tag_of(m.exchange_key): m.exchange_key for m in self._ring.entitled(held, charter, self._bench.standing)
-        }
+    def _wrap_for_lacking(self, held: Held, members: Iterable[Member], there: Mapping[str, set[str]]) -> None:
+        """Wrap a key to those of these members who have it from nobody here yet."""
+        tags = {self._ring.federation.tag_of(member.exchange_key): member.exchange_key for member in members}
         have: set[str] = set()
         mine: set[str] = set()
         for wraps in self._shelf.wraps_of(held.key.id, [site for site in there if held.key.id in there[site]]):
@@ -310,7 +305,6 @@ class Publisher:
     def _put_wraps(self, held: Held, exchange_keys: Iterable[str]) -> None:
         raw = self._ring.wrap(held, exchange_keys)
         self._remote.replace(f"{self._shelf.own}/{KEYS}/{held.key.id}", raw)
-        self._listed().add(held.key.id)
         self._counts["objects"] += 1
         self._counts["size"] += len(raw)
 

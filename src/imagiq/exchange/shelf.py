@@ -173,14 +173,19 @@ class Shelf:
 
     def _take_entry(self, entry: _Entry, size: int) -> None:
         known = self._names.get(entry.sealed)
-        if known is not None:
+        if known is not None and size == sealed_size(len(self.bench.history[known[0]].commit.raw)):
             self.placed.add(known[0])
             self.ring.note_seal(*known)
-        elif self._read.get(entry.sealed) in self.fresh or self._read.get(entry.sealed) in self.bench.waiting:
-            return
-        elif size <= COMMIT_BYTES and entry.path not in self._hopeless and entry.path not in self._taken:
+        elif known is None and size <= COMMIT_BYTES and not self._was_met(entry):
             self._taken.add(entry.path)
             self._backlog.setdefault(entry.pseudonym, deque()).append(entry)
+
+    def _was_met(self, entry: _Entry) -> bool:
+        """Tell whether an entry is going to be read, was read and waits, or could not be read."""
+        digest = self._read.get(entry.sealed)
+        if digest is not None and (digest in self.fresh or digest in self.bench.waiting):
+            return True
+        return entry.path in self._hopeless or entry.path in self._taken
 
     # ----------------------------------------------------------------------------------------------- reading
 
