@@ -144,12 +144,15 @@ class FolderRemote:
                 if error.errno in {errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EISDIR}:
                     return None
                 raise
-            with FileIO(handle) as file:
+            try:
                 status = os.fstat(handle)
                 if not stat.S_ISREG(status.st_mode):
                     return None
-                file.seek(start)
-                return _read_whole(file, min(length, status.st_size - start))
+                with FileIO(handle, closefd=False) as file:
+                    file.seek(start)
+                    return _read_whole(file, min(length, status.st_size - start))
+            finally:
+                os.close(handle)
 
     def _written(self, target: Path, content: bytes) -> Path:
         """Write a file beside its place."""
