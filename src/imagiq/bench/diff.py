@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagiq.bench.bench import Bench
 from imagiq.bench.reading import HeldModel, checked_read, held_model
+from imagiq.bench.schemas import schemas_differ
 from imagiq.errors import NotFound
 from imagiq.history import Entry
 from imagiq.merging import TensorDifference, differences
-from imagiq.objects import Commit, Digest, Recipe, Schema
+from imagiq.objects import Commit, Digest, Recipe
 
 __all__ = ["Difference", "Side", "diff"]
 
@@ -74,7 +75,7 @@ def diff(bench: Bench, first: Entry, second: Entry) -> Difference:
     except NotFound as error:
         return Difference(first=left, second=right, models="not compared", why=error.what)
     if one.schema.digest != other.schema.digest:
-        schemas = tuple(_how_schemas_differ(one.schema, other.schema))
+        schemas = tuple(schemas_differ(one.schema, other.schema))
         return Difference(first=left, second=right, models="schemas differ", schemas=schemas)
     return Difference(first=left, second=right, models="compared", tensors=_tensors(bench, one, other))
 
@@ -95,30 +96,3 @@ def _side(bench: Bench, entry: Entry) -> Side:
         cases=commit.cases,
         tree=commit.tree,
     )
-
-
-def _how_schemas_differ(first: Schema, second: Schema) -> Iterator[str]:
-    """Yield a sentence for each difference; for each tensor one."""
-    before = {tensor.name: tensor for tensor in first.tensors}
-    after = {tensor.name: tensor for tensor in second.tensors}
-    for name in sorted(before.keys() - after.keys()):
-        yield f"Only the first has the tensor '{name}'."
-    for name in sorted(after.keys() - before.keys()):
-        yield f"Only the second has the tensor '{name}'."
-    for name in (name for name in before if name in after):
-        one, other = before[name], after[name]
-        for what in ("dtype", "shape", "rule"):
-            if getattr(one, what) != getattr(other, what):
-                yield f"Tensor '{name}' has the {what} {_words(getattr(one, what))}, then {_words(getattr(other, what))}."
-    common = [name for name in before if name in after]
-    if common != [name for name in after if name in before]:
-        yield "The tensors stand in another order."
-    if [g.name for g in first.groups] != [g.name for g in second.groups]:
-        yield "The groups differ."
-    for what in ("architecture", "channels", "labels", "preprocessing"):
-        if getattr(first, what) != getattr(second, what):
-            yield f"The {what} {'differ' if what in {'channels', 'labels'} else 'differs'}."
-
-
-def _words(value: object) -> str:
-    return "x".join(map(str, value)) or "()" if isinstance(value, tuple) else str(value)

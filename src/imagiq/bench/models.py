@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagiq.bench.checks import Checks
+from imagiq.bench.schemas import schemas_differ
 from imagiq.errors import Corrupt, ImagiqError, NotFound, Refused, Unsupported
 from imagiq.objects import (
     BLOB_LIMIT,
@@ -235,7 +236,7 @@ class Models:
 
 
 def _how_schemas_differ(wanted: Schema, given: Schema) -> str:
-    for what in ("groups", "architecture", "channels", "labels", "preprocessing"):
-        if getattr(wanted, what) != getattr(given, what):
-            return f"The model's {what} differ from those of the study's first model."
+    found = next(schemas_differ(wanted, given), None)
+    if found is not None:
+        return f"The study's first model and this one have different schemas. {found}"
     return "The model's schema has other fields than that of the study's first model."
