@@ -39,7 +39,14 @@ def weed(folder: Path) -> Iterator[str]:
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     command = [
         *(program, "server", "-dir", str(folder), "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", "-filer", "-s3"),
-        *("-master.telemetry=false", "-s3.iam=false", "-volume.max=0", "-master.volumeSizeLimitMB=64"),
+        *(
+            "-master.telemetry=false",
+            "-s3.iam=false",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-volume.max=0",
+            "-master.volumeSizeLimitMB=64",
+        ),
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
