@@ -38,6 +38,7 @@ BENCHMARKS = {
     "history": Benchmark("benchmarks.budgets.history", "log, sync and opening with 100,000 signed commits"),
     "sites": Benchmark("benchmarks.budgets.sites", "200 simulated sites"),
     "round": Benchmark("benchmarks.budgets.rounds", "a simulated round beside the learner"),
+    "training": Benchmark("benchmarks.budgets.training", "a step, a round and an idle site with networks"),
     "tests": Benchmark("benchmarks.budgets.core_tests", "the core tests"),
     "heart": Benchmark("benchmarks.budgets.heart", "FLamby's Heart-Disease protocol through imagiq"),
 }
