@@ -37,6 +37,7 @@ from imagiq.objects import (
 from spec.vectors.builder import Federation, Site, founding
 from spec.vectors.damage import bad_charters, bad_commits, bad_schemas, resigned
 from spec.vectors.scenes import SCENES, answers
+from spec.vectors.sealed import sealed_vectors
 
 __all__ = ["FILES", "code_of", "main", "sample"]
 
@@ -274,6 +275,7 @@ FILES: Mapping[str, Callable[[], dict[str, object]]] = {
     "objects.json": object_vectors,
     "commits.json": commit_vectors,
     "federations.json": scene_vectors,
+    "sealed.json": sealed_vectors,
 }
 """Each file of vectors, and what makes it. ``merge.json`` beside them is made from an oracle of its own."""
 
