@@ -7,7 +7,8 @@ network that an installed package offers (entry points, group ``imagiq.networks`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Unpack
+from threading import Lock
+from typing import Any, Final, Unpack
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from imagiq.learning.fit import check_fit, check_images, places_of
 from imagiq.learning.settings import Parameters, read_settings
 
 __all__ = ["OwnNetwork"]
+
+ONE_AT_A_TIME: Final = Lock()
+"""PyTorch's generator belongs to the process, and a chain of transforms to whoever uses it now."""
 
 
 class OwnNetwork:
@@ -63,29 +67,36 @@ class OwnNetwork:
 
     def initial(self, seed: int) -> Initial:
         """Return the untrained network that this seed gives."""
-        return self._learner.initial(seed)
+        with ONE_AT_A_TIME:
+            return self._learner.initial(seed)
 
     def begin(self, training: Training) -> Pending:
         """Return a training that is done when its result is asked for."""
-        return Later(lambda: self._learner.train(training))
+        return Later(lambda: self._train(training))
 
     def train(self, weights: Weights, cases: Cases, *, budget: int, seed: int, progress: float) -> Trained:
         """Train; see :class:`~imagiq.learning.Learner`."""
-        return self._learner.train(
+        return self._train(
             Training(weights=weights, cases=cases, budget=budget, seed=seed, progress=progress, tell=self._told)
         )
 
+    def _train(self, training: Training) -> Trained:
+        with ONE_AT_A_TIME:
+            return self._learner.train(training)
+
     def predict(self, weights: Weights, cases: Cases) -> Predictions | Overlaps:
         """Apply a model to cases, patient by patient."""
-        return self._learner.predict(weights, cases, b"", _unheard)
+        return self.predict_with(weights, cases, state=b"")
 
     def predict_with(self, weights: Weights, cases: Cases, *, state: bytes) -> Predictions | Overlaps:
         """As :meth:`predict`, with BatchNorm that is kept at the site."""
-        return self._learner.predict(weights, cases, state, _unheard)
+        with ONE_AT_A_TIME:
+            return self._learner.predict(weights, cases, state, _unheard)
 
     def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[Any]:
         """Return the masks that a model draws, or the probability of each class: [images, classes]."""
-        return self._learner.draw(weights, images, _unheard)
+        with ONE_AT_A_TIME:
+            return self._learner.draw(weights, images, _unheard)
 
     def watch(self, tell: Callable[[Advance], None]) -> None:
         """Tell how far each training is from now on."""
