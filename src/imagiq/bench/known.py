@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from imagiq.errors import Refused
 from imagiq.federation import Standing, State, Step, Study, StudyHistory, check_permitted, parse_study
+from imagiq.federation.notices import NOTICES
 from imagiq.history import Entry, History
 from imagiq.objects import Charter, Commit, Digest, Seen
 
@@ -30,6 +31,8 @@ class Known:
         self.standing = Standing(self.history, founding)
         self.accused: dict[Digest, None] = {}
         """The merges that somebody calls FALSE, in the order of the claims."""
+        self.notices: dict[str, list[Digest]] = {name: [] for name in sorted(NOTICES)}
+        """The commits that only say something, by recipe; what they are worth is asked of the standing."""
         self._site = site
         self._steps = steps
         self._studies: dict[Digest, StudyHistory] = {}
@@ -44,6 +47,8 @@ class Known:
         self.standing.note(entry)
         if commit.recipe.name == "attest" and commit.recipe.parameters.get("verdict") == "FALSE":
             self.accused |= dict.fromkeys(commit.parents_in("input"))
+        if commit.recipe.name in NOTICES:
+            self.notices[commit.recipe.name].append(entry.digest)
         if entry.site == self._site:
             self._witnessed |= {seen.commit for seen in commit.seen}
             for seen in commit.seen:

@@ -1,22 +1,29 @@
-"""Where repositories lie: a folder with ``.imagiq`` in it."""
+"""Where repositories lie: a folder with ``.imagiq`` in it; in a site's home, one for each federation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from imagiq.errors import NotFound
+from imagiq.errors import Misuse, NotFound
 
-__all__ = ["FOLDER", "find", "holds_repository", "store_folder"]
+__all__ = ["FEDERATIONS", "FOLDER", "SETTINGS", "find", "holds_repository", "store_folder"]
 
 FOLDER: Final = ".imagiq"
+SETTINGS: Final = "site.toml"
+"""The file that makes a folder the home of a site."""
+FEDERATIONS: Final = "federations"
+"""The folder in a home that has a folder for each federation."""
 
 
 def find(start: Path) -> Path:
     """Return the repository that a folder lies in: the folder itself, or the nearest above it that has ``.imagiq``.
 
+    The home of a site stands for the repository of its federation, if it is in one.
+
     Raises:
         NotFound: there is none.
+        Misuse: the site is in several federations.
     """
     folder = start.absolute()
     if not folder.is_dir():
@@ -24,11 +31,30 @@ def find(start: Path) -> Path:
     for candidate in (folder, *folder.parents):
         if holds_repository(candidate):
             return candidate
+        if (candidate / SETTINGS).is_file() and (candidate / FEDERATIONS).is_dir():
+            return _only_seat(candidate)
     raise NotFound(
         "repository-missing",
         f"There is no imagiq repository in {folder} or above it.",
         "Go into one, name one with `imagiq -C FOLDER`, or make one with `imagiq demo`.",
     )
+
+
+def _only_seat(home: Path) -> Path:
+    seats = sorted(folder for folder in (home / FEDERATIONS).iterdir() if holds_repository(folder))
+    if not seats:
+        raise NotFound(
+            "federation-none",
+            f"The site in {home} is in no federation.",
+            "Found one with `imagiq found`, or join one with `imagiq join`.",
+        )
+    if len(seats) > 1:
+        raise Misuse(
+            "federation-choose",
+            f"This site is in several federations: {', '.join(seat.name for seat in seats)}.",
+            "Name one: imagiq --federation NAME ...",
+        )
+    return seats[0]
 
 
 def holds_repository(folder: Path) -> bool:

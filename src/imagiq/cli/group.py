@@ -17,6 +17,23 @@ COMMANDS: Final = MappingProxyType(
         "demo": "Watch four real hospitals build a model together, in five ways.",
         "simulate": "Run a federation from a file, on this machine.",
         "report": "Make a page of what was done, and which way was worth it.",
+        "init": "Make a home for this site: its settings and its key.",
+        "found": "Found a federation with a charter.",
+        "invite": "Invite a site into a federation.",
+        "join": "Ask to join a federation.",
+        "requests": "List what sites ask for, and studies that wait.",
+        "approve": "Approve a request, a change of the charter or a study.",
+        "refuse": "Refuse one.",
+        "members": "List the members of a federation.",
+        "remove": "Let a member be removed.",
+        "leave": "Leave a federation.",
+        "rotate-key": "Give this site a new key.",
+        "recover": "Sign a charter with recovery keys.",
+        "study": "Open, list, watch and stop studies.",
+        "tag": "Give a commit a name, or release it.",
+        "remote": "Say where to exchange with others.",
+        "sync": "Exchange with all remotes once.",
+        "bundle": "Exchange by file.",
         "log": "List commits, the newest first; with --graph as a drawing.",
         "show": "Show all that is known of a commit.",
         "diff": "Show what differs between two commits.",
@@ -40,7 +57,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the same
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(_MODULES.get(cmd_name, f"imagiq.cli.{cmd_name}")).command
+        command = import_module(_MODULES.get(cmd_name, f"imagiq.cli.{cmd_name.replace('-', '_')}")).command
         if not isinstance(command, click.Command):
             raise TypeError(cmd_name)
         return command
@@ -71,15 +88,20 @@ class _Lazy(click.Group):
     metavar="FOLDER",
     type=click.Path(path_type=Path),
     default=Path(),
-    help="Work on the repository that this folder is, or lies in; other paths stay as they are.",
+    envvar="IMAGIQ_HOME",
+    help="Work on the repository or home that this folder is, or lies in; other paths stay as they are.",
 )
+@click.option("--federation", metavar="NAME", help="In the home of a site that is in several: which federation.")
 @click.option("--version", "wants_version", is_flag=True, help="Print the version.")
 @click.pass_context
-def group(context: click.Context, folder: Path, *, wants_version: bool) -> None:
+def group(context: click.Context, folder: Path, federation: str | None, *, wants_version: bool) -> None:
     """Git for models: hospitals build imaging models together while every image stays where it was taken.
 
     A COMMIT is named by the first characters of its digest, or as SITE, STUDY or STUDY@SITE: the newest model there.
     """
+    if federation is not None:
+        found, _ = import_module("imagiq.site.home").find_home(folder)
+        folder = found.seat(federation).path
     context.obj = folder
     if wants_version:
         click.echo(f"imagiq {import_module('importlib.metadata').version('imagiq')}")

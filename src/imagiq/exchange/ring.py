@@ -71,6 +71,8 @@ class Keyring:
         self.federation = federation
         self.site = site
         self.introduced = tuple(introduced)
+        self.next_key: SiteKey | None = None
+        """The key that the site will have once a charter names it: what is sealed to that opens, too."""
         self.sealed_as: dict[Digest, list[str]] = {}
         """Under which keys a commit has been seen sealed, on whatever remote; made anew after a restart."""
         self._store = store
@@ -235,6 +237,8 @@ class Keyring:
         wraps = read_wraps(raw, self.federation, sites)
         if wraps.statement.key not in self._held:
             key = wraps.unwrap(self.federation, self.site)
+            if key is None and self.next_key is not None:
+                key = wraps.unwrap(self.federation, self.next_key)
             if key is not None:
                 self._hold(Held(key, wraps.statement))
         return wraps

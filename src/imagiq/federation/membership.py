@@ -28,6 +28,7 @@ __all__ = [
     "parse_wish",
     "pending",
     "successor",
+    "support",
     "to_vote_for",
     "wishes_in",
 ]

@@ -18,6 +18,7 @@ from imagiq.federation import (
     Finished,
     Named,
     Start,
+    State,
     Strategy,
     Study,
     StudyHistory,
@@ -30,6 +31,7 @@ from imagiq.federation import (
     identity,
     vote_recipe,
 )
+from imagiq.federation.notices import ASK_CHECK, STOP, is_stopped
 from imagiq.history import Entry
 from imagiq.keys import FeedKey
 from imagiq.learning import Advance, Begins, Cases, Learner, Pending
@@ -107,10 +109,17 @@ class Site:
         self._running: dict[Digest, Pending] = {}
         self.tell: Callable[[Planned, Advance], None] = lambda *_: None
         """Called now and then, from any thread, with how far a training is."""
+        self.paused: str | None = None
+        """Why nothing new is begun for now, although it could be; None: it is."""
 
     def start(self, peers: Sequence[Peer]) -> Start:
         """Find out whether this store may be written to; see :meth:`Pen.start`."""
         return self._pen.start(peers)
+
+    @property
+    def why_not(self) -> str | None:
+        """Why nothing may be written for now; None: it may."""
+        return self._pen.why_not
 
     # ------------------------------------------------------------------------------------------------ sync
 
@@ -143,7 +152,7 @@ class Site:
                 wanted[parent.commit] = None
             if isinstance(action, Finished):
                 wanted[action.model] = None
-        wanted |= dict.fromkeys(self._accused())
+        wanted |= dict.fromkeys((*self._accused(), *self._to_check()))
         return tuple(digest for digest in wanted if self._lacks(digest))
 
     def _lacks(self, digest: Digest) -> bool:
@@ -161,6 +170,25 @@ class Site:
                 found += [merge, *self.bench.history[merge].commit.parents_in("input")]
         return found
 
+    def _to_check(self) -> list[Digest]:
+        """Return the merges that somebody asks all members to recompute and this site has not, and their inputs."""
+        found: list[Digest] = []
+        for merge in self._asked():
+            if merge not in self.bench.verdicts:
+                found += [merge, *self.bench.history[merge].commit.parents_in("input")]
+        return found
+
+    def _asked(self) -> set[Digest]:
+        """Return the merges of others that somebody asks all members to recompute."""
+        history, standing = self.bench.history, self.bench.standing
+        if not self._is_member():
+            return set()
+        asks = (d for d in self.bench.known.notices[ASK_CHECK] if standing.state(d) is not State.VOID)
+        asked = {parent for digest in asks for parent in history[digest].commit.parents_in("input")}
+        return {
+            d for d in asked if history[d].commit.recipe.name == "merge" and standing.name_of(history[d]) != self.name
+        }
+
     def _fetch(self, digest: Digest, peer: Peer) -> bool:
         commit = self.bench.history[digest].commit
         while wants := self.bench.models.lacking(commit):
@@ -175,7 +203,17 @@ class Site:
         if not self._is_member():
             return []
         studies = (steps for _, steps in sorted(self.bench.studies.items()))
-        return [steps for steps in studies if self.name in steps.study.sites and self.local.accepts(steps.study)]
+        return [
+            steps
+            for steps in studies
+            if self.name in steps.study.sites and not self.is_stopped(steps.study) and self.local.accepts(steps.study)
+        ]
+
+    def is_stopped(self, study: Study) -> bool:
+        """Tell whether a study has been ended for all."""
+        history = self.bench.history
+        stops = (history[digest] for digest in self.bench.known.notices[STOP])
+        return is_stopped(history[study.digest], stops, self.bench.standing)
 
     def _is_member(self) -> bool:
         """Tell whether the ruling charter names this site by its key; another site may have its name by now."""
@@ -233,6 +271,8 @@ class Site:
         if self._pen.why_not is not None:
             return Wait(why=self._pen.why_not)
         self._pen.settle_doubt()
+        if self.paused is not None:
+            return Wait(why=self.paused)
         planned: list[tuple[int, Digest, Planned]] = []
         until_s: list[float] = []
         for steps in self._joined():
@@ -359,9 +399,11 @@ class Site:
         """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
         if self._pen.why_not is not None or not self._is_member():
             return
-        for merge, verdict in self.bench.take_verdicts():
+        asked = self._asked()
+        known = [(merge, self.bench.verdicts[merge]) for merge in sorted(asked) if merge in self.bench.verdicts]
+        for merge, verdict in (*self.bench.take_verdicts(), *known):
             per_mille = self._ruling().rules.get("audit_per_mille", 0)
-            drawn = isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille
+            drawn = merge in asked or (isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille)
             action = digest_of(f"imagiq attest\n{merge}".encode())
             if (verdict is Verdict.FALSE or drawn) and action not in self.bench.known.own_actions:
                 study = self.bench.history[merge].commit.study
@@ -398,3 +440,11 @@ class Site:
             Refused: the charter does not permit it.
         """
         return self._pen.commit(recipe, tree=first)
+
+    def say(self, recipe: Recipe, *, parents: Sequence[Parent] = (), study: Digest | None = None) -> Entry:
+        """Write a commit that only says something, such as a request, a recovery or a tag.
+
+        Raises:
+            Refused: nothing may be written now, or this site is no member.
+        """
+        return self._pen.commit(recipe, parents=parents, study=study)

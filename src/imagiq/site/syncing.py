@@ -1,0 +1,145 @@
+"""Sync: what all remotes of a federation bring, what is decided by it, and what goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from imagiq.errors import ImagiqError, Unreachable
+from imagiq.exchange import Publisher, Remote, RemotePeer
+from imagiq.history import History
+from imagiq.site.acting import Done, act, carry_requests
+from imagiq.site.connecting import connect
+from imagiq.site.session import Session
+
+__all__ = ["RemoteNews", "Synced", "last_of", "sync_seat", "sync_with"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteNews:
+    """What came and went by one remote.
+
+    Attributes:
+        remote: What the owner calls it.
+        came: How many commits and models came.
+        commits: How many commits were put there.
+        objects: How many other objects were.
+        size: The bytes of both, sealed.
+        error: Why it was not done, or not to the end.
+    """
+
+    remote: str
+    came: int = 0
+    commits: int = 0
+    objects: int = 0
+    size: int = 0
+    error: ImagiqError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synced:
+    """What a sync of one federation did.
+
+    Attributes:
+        remotes: What came and went, by remote.
+        done: What the site did by that: votes, requests that it carried, orders.
+        is_member: Whether the site is a member now.
+        newest: When the last known commit of each member was made, by its name; "": none is known.
+    """
+
+    remotes: tuple[RemoteNews, ...]
+    done: tuple[Done, ...]
+    is_member: bool
+    newest: Mapping[str, str] = field(default_factory=dict)
+
+
+def sync_seat(session: Session, *, insist: bool = False) -> Synced:
+    """Sync a federation with all its remotes; one that fails does not keep the others from being asked.
+
+    Raises:
+        Unreachable: the own disk failed.
+    """
+    with ExitStack() as stack:
+        peers: dict[str, RemotePeer] = {}
+        failed: dict[str, RemoteNews] = {}
+        for settings in session.seat.remotes():
+            try:
+                remote = connect(settings, session.key, base=session.seat.path)
+            except ImagiqError as error:
+                failed[settings.name] = RemoteNews(remote=settings.name, error=error)
+                continue
+            peer = RemotePeer(remote, session.bench, session.ring, clock=session.clock)
+            peers[settings.name] = stack.enter_context(peer)
+        synced = sync_with(session, peers, insist=insist)
+        return Synced(
+            remotes=(*failed.values(), *synced.remotes),
+            done=synced.done,
+            is_member=synced.is_member,
+            newest=synced.newest,
+        )
+
+
+def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool = False) -> Synced:
+    """Sync a federation with these remotes: learn from all, do what follows, then publish to all."""
+    before = len(session.bench.history)
+    session.start(list(peers.values()))
+    at_start = len(session.bench.history) - before
+    news = {name: _pull(session, name, peer) for name, peer in peers.items()}
+    if at_start and news:  # asked whether this store is an old one, they brought news already
+        first = next(iter(news))
+        news[first] = replace(news[first], came=news[first].came + at_start)
+    done: list[Done] = []
+    for name, peer in peers.items():
+        if news[name].error is None:
+            done += _carried(session, peer.shelf.remote)
+    if session.site.why_not is None:
+        done += act(session, insist=insist)
+    session.refresh()
+    if session.bench.author is not None and _may_publish(session):
+        news = {name: _push(peer, news[name]) for name, peer in peers.items()}
+    return Synced(
+        remotes=tuple(news.values()), done=tuple(done), is_member=session.is_member, newest=newest_of(session)
+    )
+
+
+def _may_publish(session: Session) -> bool:
+    """Tell whether this site seals: as a member, or as a founder while not all founders have voted."""
+    return session.key.public in session.charter.names_by_site_key
+
+
+def _pull(session: Session, name: str, peer: RemotePeer) -> RemoteNews:
+    try:
+        return RemoteNews(remote=name, came=session.site.sync(peer))
+    except Unreachable as error:
+        return RemoteNews(remote=name, error=error)
+
+
+def _carried(session: Session, remote: Remote) -> list[Done]:
+    try:
+        return carry_requests(session, remote)
+    except Unreachable as error:
+        return [Done(what=f"looked for requests on {remote.name}", error=error)]
+
+
+def _push(peer: RemotePeer, news: RemoteNews) -> RemoteNews:
+    if news.error is not None:
+        return news
+    try:
+        sent = Publisher(peer).publish()
+    except ImagiqError as error:
+        return RemoteNews(remote=news.remote, came=news.came, error=error)
+    return RemoteNews(remote=news.remote, came=news.came, commits=sent.commits, objects=sent.objects, size=sent.size)
+
+
+def newest_of(session: Session) -> dict[str, str]:
+    """Return when each member's last commit that is known here was made, as it says; "": none is known."""
+    history = session.bench.history
+    return {member.name: last_of(history, member.site_key) for member in session.charter.members}
+
+
+def last_of(history: History, site: str) -> str:
+    """Return when the last known commit of a site was made, as it says; "": none is known."""
+    heads = [history[head] for feed in history.feeds_of(site) for head in history.heads[feed]]
+    last = max(heads, key=lambda entry: entry.order, default=None)
+    return "" if last is None else last.commit.created
