@@ -83,7 +83,7 @@ def test_a_worker_gives_to_the_bit_what_a_network_of_ones_own_gives(learner: Seg
     assert isinstance(mine_said, Overlaps)
     for name in ("true", "drawn", "common"):
         assert np.array_equal(getattr(said, name), getattr(mine_said, name))
-    assert np.array_equal(learner.draw(one.weights, cases.images), own.draw(one.weights, cases.images))
+    assert np.array_equal(learner.draw(weights, cases.images), own.draw(weights, cases.images))
 
 
 def test_how_far_a_training_is_is_told_while_it_runs(learner: Segmentation) -> None:
