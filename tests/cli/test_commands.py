@@ -284,8 +284,11 @@ def test_help_lists_every_command_and_each_has_its_own(capsys: Captured) -> None
     for name, words in COMMANDS.items():
         assert name in overview
         assert words in overview
-        assert main([name, "--help"]) == 0
-        assert "--json" in capsys.readouterr().out
+        command = group.get_command(click.Context(group), name)
+        inner = [[name, each] for each in command.commands] if isinstance(command, click.Group) else [[name]]
+        for words_of_one in inner:
+            assert main([*words_of_one, "--help"]) == 0
+            assert "--json" in capsys.readouterr().out, words_of_one
     assert main([]) == 0
     assert capsys.readouterr().out == overview
 
