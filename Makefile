@@ -10,16 +10,16 @@ CORE_ROOMS := objects keys history federation strategies merging
 CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-brain test test-core lint planted torture bench clean
+.PHONY: help demo demo-heart test test-core lint planted torture bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/.core ## four real hospitals build a model together, five ways, on this machine
-	$(BIN)/imagiq demo $(ARGS)
-
-demo-brain: .venv/.learning ## four hospitals with different scanners learn to draw brain tumours (installs PyTorch)
+demo: .venv/.learning ## four hospitals with different scanners learn to draw brain tumours (installs PyTorch)
 	$(BIN)/imagiq demo brain $(ARGS)
+
+demo-heart: .venv/.core ## four real hospitals predict heart disease, five ways, in seconds (needs no PyTorch)
+	$(BIN)/imagiq demo heart $(ARGS)
 
 test: .venv/.dev ## the whole suite, under 5 minutes
 	$(PYTEST) -n 2 $(ARGS)

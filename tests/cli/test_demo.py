@@ -36,7 +36,7 @@ def imagiq(*arguments: str, at: Path, **environment: str) -> subprocess.Complete
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Runs the demo once, in a folder of its own."""
     folder = tmp_path_factory.mktemp("demo")
-    done = imagiq("demo", at=folder)
+    done = imagiq("demo", "heart", at=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -68,14 +68,14 @@ def test_the_commands_that_the_demo_names_work(demo: tuple[Path, str]) -> None:
 
 def test_a_second_demo_does_not_overwrite_the_first_unless_told(demo: tuple[Path, str]) -> None:
     folder, _ = demo
-    done = imagiq("demo", "--quiet", at=folder)
+    done = imagiq("demo", "heart", "--quiet", at=folder)
     assert done.returncode != 0
     assert "--fresh" in done.stderr
-    assert imagiq("demo", "--quiet", "--fresh", at=folder).returncode == 0
+    assert imagiq("demo", "heart", "--quiet", "--fresh", at=folder).returncode == 0
 
 
 def test_the_demo_as_json_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    done = imagiq("demo", "--json", "--seed", "5", at=tmp_path)
+    done = imagiq("demo", "heart", "--json", "--seed", "5", at=tmp_path)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     assert [way["title"] for way in outcome["ways"]] == WAYS

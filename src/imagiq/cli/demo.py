@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.resources import as_file, files
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -12,10 +13,12 @@ from rich.text import Text
 
 from imagiq.bench.graph import Node, draw
 from imagiq.cli.simulate import console, leave_page, show, watched
+from imagiq.errors import Unsupported
 from imagiq.federation import Step
 from imagiq.objects import Digest
 from imagiq.simulation import Happening, Outcome, SitesFolder, World, simulate
 from imagiq.simulation.repository import SCENARIO
+from imagiq.strategies import BUILT_IN
 
 __all__ = ["command"]
 
@@ -25,39 +28,69 @@ STYLES = ("cyan", "yellow", "magenta", "green")
 """One for each hospital in the graph."""
 
 
+IMAGING = ("torch", "monai", "scipy")
+"""What the imaging demo needs beside the core."""
+INSTALL = "pip install 'imagiq[learning]'"
+
 INTRODUCTIONS = {
-    "heart": (
-        "Cleveland, Budapest, Zürich/Basel and Long Beach predict heart disease in five ways side by side: each "
-        "alone, in rounds with a server (fedavg), with one model that goes round (cyclic) or visits each hospital "
-        "once (incremental), and without anyone ever waiting (latest-of-each). No case leaves its hospital.\n"
-    ),
     "brain": (
-        "Four hospitals with different scanners learn to draw brain tumours in three ways side by side: each alone, in "
-        "rounds with a server (fedavg), and without anyone ever waiting (latest-of-each). No image leaves its "
-        "hospital. The images are phantoms, and take a moment to make.\n"
+        "Four hospitals with different scanners learn to draw brain tumours side by side in {ways}. No image leaves its "
+        "hospital. The images are phantoms, drawn anew from a seed.\n"
+    ),
+    "heart": (
+        "Cleveland, Budapest, Zürich/Basel and Long Beach predict heart disease side by side in {ways}. No case leaves "
+        "its hospital.\n"
+    ),
+}
+USUAL = {
+    "brain": (
+        "three ways: each alone, in rounds with a server (fedavg), and without anyone ever waiting (latest-of-each)"
+    ),
+    "heart": (
+        "five ways: each alone, in rounds with a server (fedavg), with one model that goes round (cyclic) or visits "
+        "each hospital once (incremental), and without anyone ever waiting (latest-of-each)"
     ),
 }
 
 
+def can_learn() -> bool:
+    """Tell whether what the imaging demo needs is installed; it is looked for, not loaded."""
+    return all(find_spec(name) is not None for name in IMAGING)
+
+
 @click.command()
-@click.argument("which", type=click.Choice(sorted(INTRODUCTIONS)), default="heart")
+@click.argument("which", type=click.Choice(sorted(INTRODUCTIONS)), required=False)
+@click.option("--all", "wants_all", is_flag=True, help="Run every strategy that there is, not only the demo's.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to leave the repositories.  [<demo>-demo]")
 @click.option("--fresh", is_flag=True, help="Replace what an earlier demo left there.")
 @click.option("--seed", type=click.IntRange(min=0), help="Draw everything anew from this number.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.option("--quiet", is_flag=True, help="Do not show what happens meanwhile.")
-def command(which: str, folder: Path | None, seed: int | None, *, fresh: bool, as_json: bool, quiet: bool) -> None:
+def command(
+    which: str | None,
+    folder: Path | None,
+    seed: int | None,
+    *,
+    wants_all: bool,
+    fresh: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Watch four hospitals build one model together, in several ways side by side.
 
-    heart, the default: four real hospitals of 1988, five ways, in seconds. brain: tumours in the images of four simulated
-    scanners, in minutes; it needs the extra 'learning'.
+    brain: tumours in the images of four simulated scanners, in minutes; the default where PyTorch and MONAI are
+    installed. heart: four real hospitals of 1988, in seconds; the default elsewhere.
 
     Everything runs on this machine: four real sites with their own keys and stores, under a virtual clock. Their
-    repositories stay in the folder heart-demo or brain-demo, to look at with the other commands.
+    repositories stay in the folder brain-demo or heart-demo, to look at with the other commands.
     """
+    is_lacking = which is None and not can_learn()
+    which = _chosen(which)
     on, folder = console(), folder or Path(f"{which}-demo")
+    only = list(dict.fromkeys(name for name, _ in BUILT_IN)) if wants_all else None
     if not as_json and not quiet:
-        on.print(INTRODUCTIONS[which])
+        ways = f"every way that there is ({', '.join(only)})" if only else USUAL[which]
+        on.print(INTRODUCTIONS[which].format(ways=ways))
     worlds: list[World] = []
     with (
         as_file(files("imagiq.simulation") / f"{which}.toml") as file,
@@ -69,13 +102,35 @@ def command(which: str, folder: Path | None, seed: int | None, *, fresh: bool, a
             return (lambda _: None) if watch is None else watch(world)
 
         place = SitesFolder(folder, fresh=fresh, copy=True)
-        outcome = simulate(file, folder=place, seed=seed, progress=progress)
+        outcome = simulate(file, folder=place, only=only, seed=seed, progress=progress)
     page = leave_page(place, outcome)
     show(on, outcome, as_json=as_json)
-    if not as_json:
-        _show_graph(on, worlds[0], outcome)
-        _show_commands(on, folder, worlds[0])
-        on.print(Text.assemble("\nThe report: ", (str(page), "cyan")), soft_wrap=True)
+    if as_json:
+        return
+    _show_graph(on, worlds[0], outcome)
+    _show_commands(on, folder, worlds[0])
+    on.print(Text.assemble("\nThe report: ", (str(page), "cyan")), soft_wrap=True)
+    if is_lacking:
+        on.print(
+            Text.assemble("\nThere is a demo with images, which needs PyTorch and MONAI: ", (INSTALL, "cyan")),
+            soft_wrap=True,
+        )
+
+
+def _chosen(which: str | None) -> str:
+    """Return which demo to run.
+
+    Raises:
+        Unsupported: the one that was asked for needs what is not installed.
+    """
+    if which == "brain" and not can_learn():
+        missing = ", ".join(name for name in IMAGING if find_spec(name) is None)
+        raise Unsupported(
+            "learning-not-installed",
+            f"The demo 'brain' trains networks; this is not installed: {missing}.",
+            f"Install it: {INSTALL}. Without it there is `imagiq demo heart`.",
+        )
+    return which or ("brain" if can_learn() else "heart")
 
 
 def _show_graph(on: Console, world: World, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ __all__ = ["COMMANDS", "group"]
 
 COMMANDS: Final = MappingProxyType(
     {
-        "demo": "Watch four real hospitals build a model together, in five ways.",
+        "demo": "Watch four hospitals build a model together, in several ways.",
         "simulate": "Run a federation from a file, on this machine.",
         "report": "Make a page of what was done, and which way was worth it.",
         "init": "Make a home for this site: its settings and its key.",

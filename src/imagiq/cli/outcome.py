@@ -65,7 +65,7 @@ def _point(console: Console, sentence: str, style: str) -> None:
 
 
 def _heading(name: str, what: str) -> Padding:
-    return Padding(Text.assemble((name, "bold"), f"  {what}"), (1, 0, 0, 0))
+    return Padding(Text.assemble((name, "bold"), f"  {what}"), (1, 0, 0, 0), expand=False)
 
 
 def _table(first: str) -> Table:

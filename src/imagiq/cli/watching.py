@@ -20,6 +20,7 @@ __all__ = ["Lines", "Watcher", "left_in_words"]
 
 BAR = 14
 SHOWN_SITES = 24
+FEW_SITES = 4
 QUIET_S = 10.0
 """In a pipe, how far all is is told at most this often."""
 DOING = {Train: "trains", Merge: "merges", Evaluate: "measures"}
@@ -111,7 +112,8 @@ class Watcher:
 
     def __init__(self, console: Console, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._draw: Callable[[], RenderableType] = lambda: Text("")
+        began_s = self._clock.now_s()
+        self._draw: Callable[[], RenderableType] = lambda: _preparing(self._clock.now_s() - began_s)
         # The state is asked for only when it is drawn, not at each of thousands of events.
         self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self.drawn)
 
@@ -133,6 +135,11 @@ class Watcher:
         state, began_s = _State.of(world), self._clock.now_s()
         self._draw = lambda: _drawn(world, state, self._clock.now_s() - began_s)
         return state.note
+
+
+def _preparing(passed_s: float) -> Text:
+    """Return what is shown before anything can be watched."""
+    return Text("" if passed_s < 1.0 else f"reading and preparing the cases, {passed_s:.0f} s", "dim")
 
 
 def _doing(work: Work | None) -> str:
@@ -182,6 +189,12 @@ def _bar(share: float) -> Text:
     return Text.assemble(("━" * full, "green"), ("━" * (BAR - full), "bright_black"), (f" {share:4.0%}", "dim"))
 
 
+def _losses(state: _State) -> str:
+    """Return the newest loss of each site in a few words; of many sites, none."""
+    told = [f"{row.title} {row.loss[:5]}" for row in state.rows.values() if row.loss]
+    return f"; loss: {', '.join(told)}" if told and len(state.rows) <= FEW_SITES else ""
+
+
 class Lines:
     """A line for each model that a site has measured, each crash and start, and now and then for how far all is.
 
@@ -209,7 +222,7 @@ class Lines:
                 said_s = now_s
                 left = left_in_words(state.share, now_s - began_s)
                 about = f", about {left} left" if left else ""
-                self._say(f"{happening.at_s:7.0f} s  {'':{width}}  {state.share:.0%} of all training is done{about}")
+                self._say(f"{'':9}  {'':{width}}  {state.share:.0%} of all training is done{about}{_losses(state)}")
 
         def watch(happening: Happening) -> None:
             state.note(happening)

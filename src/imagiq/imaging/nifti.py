@@ -86,8 +86,19 @@ class Volume:
 
 
 def _nibabel() -> Any:  # noqa: ANN401 - most of it has no types
-    """Return nibabel, which is loaded only where a file is read or written."""
-    return import_module("nibabel")
+    """Return nibabel, which is loaded only where a file is read or written.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    try:
+        return import_module("nibabel")
+    except ImportError as error:
+        raise Unsupported(
+            "imaging-not-installed",
+            "NIfTI files are read with nibabel, which is not installed.",
+            "Install it: pip install 'imagiq[imaging]'",
+        ) from error
 
 
 def read_volume(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> Volume:

@@ -129,10 +129,13 @@ def _load(point: EntryPoint, table: Table) -> Callable[..., Iterable[SiteTable]]
     try:
         return cast("Callable[..., Iterable[SiteTable]]", point.load())
     except (ImportError, AttributeError) as error:
+        is_ours = point.value.startswith("imagiq.")
         raise Unsupported(
             "cases-not-loadable",
             f"{table.where}: cases of kind '{point.name}' ({point.value}) cannot be loaded: {error}.",
-            "Install what they need, or reinstall their package.",
+            "Install what they need: pip install 'imagiq[learning]'"
+            if is_ours
+            else "Install what they need, or reinstall their package.",
         ) from error
 
 
