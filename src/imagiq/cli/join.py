@@ -79,6 +79,7 @@ def _terms(offer: Offer) -> Iterator[str]:
     yield f"Who votes on members and rules: {listed(charter.voters)}"
     yield "What leaves this site, sealed for the members and nobody else: models that it trains, what it measures on its"
     yield "own cases (such as accuracy or Dice), and how many cases it used. No image, no case, no score of a single case."
+    yield f"Where it exchanges: {listed(f'{remote.kind} {remote.address}' for remote in offer.remotes)}"
     yield from _rules(charter)
     yield from (f"  {line}" for study in offer.introduction.studies for line in _study(study))
     if not offer.introduction.studies:

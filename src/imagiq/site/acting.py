@@ -70,11 +70,14 @@ def _carry_out(session: Session, order: Order) -> Done:
     what = order.recipe.name
     if not session.is_member:
         return Done(what=what, error=_no_member(session))
+    if order.action in session.bench.known.own_actions:  # stopped after its commit, before it was crossed out
+        session.seat.decisions.done(order)
+        return Done(what=what)
     try:
         if what == "study":
             entry = _open_study(session, order)
         else:
-            entry = session.site.say(order.recipe, parents=order.parents, study=order.study)
+            entry = session.site.say(order.recipe, parents=order.parents, study=order.study, action=order.action)
     except Unreachable:
         raise
     except ImagiqError as error:
@@ -111,7 +114,7 @@ def _open_study(session: Session, order: Order) -> Entry:
     check_permitted(study, charter)
     learner = session.learner_of(study.task)
     first = first_model(session.bench, learner, study.seed, session.name, session.cases())
-    entry = session.site.open_study(recipe, first)
+    entry = session.site.open_study(recipe, first, action=order.action)
     if parse_study(entry.commit) is not None:  # who opens a study takes part in it
         session.seat.decisions.answer(entry.digest, Answer.ACCEPT)
     return entry

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from imagiq.errors import ImagiqError, Unreachable
 from imagiq.federation.membership import Wish, parse_wish
@@ -31,11 +32,18 @@ class Order:
         recipe: By what it is made.
         parents: What it is about.
         study: The study that it belongs to.
+        nonce: Tells it from others that order the same.
     """
 
     recipe: Recipe
     parents: tuple[Parent, ...] = ()
     study: Digest | None = None
+    nonce: str = ""
+
+    @property
+    def action(self) -> Digest:
+        """The identity of what was ordered: a site that was stopped after its commit does not write it again."""
+        return digest_of(b"imagiq order\n" + encode(self.to_json()))
 
     def to_json(self) -> dict[str, JSON]:
         """Return how it is kept."""
@@ -44,7 +52,7 @@ class Order:
         seed: dict[str, JSON] = {} if recipe.seed is None else {"seed": recipe.seed}
         parents: list[JSON] = [{"role": parent.role, "commit": parent.commit} for parent in self.parents]
         study: dict[str, JSON] = {} if self.study is None else {"study": self.study}
-        named: dict[str, JSON] = {"recipe": {**fields, **seed}, "parents": parents}
+        named: dict[str, JSON] = {"recipe": {**fields, **seed}, "parents": parents, "nonce": self.nonce}
         return named | study
 
 
@@ -59,6 +67,7 @@ def _parse_order(fields: Fields) -> Order:
         recipe=Recipe(recipe.text("name"), recipe.integer("version"), recipe.mapping("parameters"), seed),
         parents=tuple(parents),
         study=parse_digest(fields.text("study"), "An order's study") if "study" in fields else None,
+        nonce=fields.text("nonce"),
     )
 
 
@@ -104,7 +113,7 @@ class Decisions:
 
     def order(self, recipe: Recipe, *, parents: Sequence[Parent] = (), study: Digest | None = None) -> Order:
         """Let the site write a commit when it can."""
-        order = Order(recipe=recipe, parents=tuple(parents), study=study)
+        order = Order(recipe=recipe, parents=tuple(parents), study=study, nonce=token_hex(16))
         self._write(ORDER, order.to_json(), Answer.ACCEPT)
         return order
 

@@ -63,7 +63,10 @@ def read_charter(path: Path, founder: Member) -> Charter:
 
 def read_rules(table: Table) -> dict[str, JSON]:
     """Read a charter's rules. What imagiq does not know stays as it is: later versions may."""
-    rules: dict[str, JSON] = {"audit_per_mille": table.needed_whole("audit_per_mille", 100)}
+    audited = table.needed_whole("audit_per_mille", 100)
+    if not 0 <= audited <= 1000:
+        raise table.wrong("audit_per_mille", f"is {audited}", "Write how many of a thousand: from 0 to 1000.")
+    rules: dict[str, JSON] = {"audit_per_mille": audited}
     for key in ("strategies", "tasks"):
         if names := table.texts(key):
             rules[key] = list(names)
@@ -71,7 +74,9 @@ def read_rules(table: Table) -> dict[str, JSON]:
     if older not in {"given", "withheld"}:
         raise table.wrong("older_models", f"is '{older}'", 'Write "given" or "withheld".')
     rules["older_models"] = older
-    rules["release_checks"] = table.needed_whole("release_checks", 1)
+    rules["release_checks"] = checks = table.needed_whole("release_checks", 1)
+    if checks < 0:
+        raise table.wrong("release_checks", f"is {checks}", "Write how many members: 0 or more.")
     return rules | table.signed_rest()
 
 

@@ -433,18 +433,25 @@ class Site:
         ballot = ballot_for(self._ruling(), standing.votes, self.name)
         return None if ballot is None else self._pen.commit(vote_recipe(proposal.digest, ballot))
 
-    def open_study(self, recipe: Recipe, first: Tree) -> Entry:
+    def open_study(self, recipe: Recipe, first: Tree, *, action: Digest | None = None) -> Entry:
         """Open a study: its terms, and its first model, which was kept before.
 
         Raises:
             Refused: the charter does not permit it.
         """
-        return self._pen.commit(recipe, tree=first)
+        return self._pen.commit(recipe, tree=first, action=action)
 
-    def say(self, recipe: Recipe, *, parents: Sequence[Parent] = (), study: Digest | None = None) -> Entry:
+    def say(
+        self,
+        recipe: Recipe,
+        *,
+        parents: Sequence[Parent] = (),
+        study: Digest | None = None,
+        action: Digest | None = None,
+    ) -> Entry:
         """Write a commit that only says something, such as a request, a recovery or a tag.
 
         Raises:
             Refused: nothing may be written now, or this site is no member.
         """
-        return self._pen.commit(recipe, parents=parents, study=study)
+        return self._pen.commit(recipe, parents=parents, study=study, action=action)
