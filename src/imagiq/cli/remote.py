@@ -30,6 +30,7 @@ def command() -> None:
     "--key", default="", metavar="KEY", help="Of an https listener: its public key, as `imagiq serve` prints."
 )
 @click.option("--proxy", default="", metavar="URL", help="Reach it through this proxy.")
+@click.option("--read-only", is_flag=True, help="Only learn there, and put nothing: for another site's own listener.")
 @click.option("--config", multiple=True, metavar="KEY=VALUE", help="What the provider of a bucket needs; repeatable.")
 @JSON_OPTION
 @click.pass_obj
@@ -42,12 +43,19 @@ def add(
     key: str,
     proxy: str,
     config: tuple[str, ...],
+    read_only: bool,
     wants_json: bool,
 ) -> None:
     """Add a remote: NAME folder PATH, NAME bucket URL, or NAME https URL --key KEY."""
     home, seat = seat_at(folder)
     remote = RemoteSettings(
-        name=name, kind=kind, address=address, key=key, proxy=proxy, config=dict(map(_setting, config))
+        name=name,
+        kind=kind,
+        address=address,
+        key=key,
+        proxy=proxy,
+        config=dict(map(_setting, config)),
+        read_only=read_only,
     )
     if kind == "folder":
         remote = replace(remote, address=str(Path(address).absolute()))
@@ -61,7 +69,7 @@ def add(
     if wants_json:
         say(as_document({"command": "remote add", "remote": _json(remote)}))
     else:
-        say(f"{name}: {remote.kind} {escaped(remote.address)}")
+        say(f"{name}: {remote.kind} {escaped(remote.address)}{_use(remote)}")
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -80,7 +88,7 @@ def list_(folder: Path, *, wants_json: bool) -> None:
     if wants_json:
         say(as_document({"command": "remote list", "remotes": [_json(remote) for remote in remotes]}))
         return
-    for line in columns([(remote.name, remote.kind, escaped(remote.address)) for remote in remotes]):
+    for line in columns([(remote.name, remote.kind, escaped(remote.address) + _use(remote)) for remote in remotes]):
         say(line)
 
 
@@ -103,5 +111,15 @@ def remove(folder: Path, name: str, *, wants_json: bool) -> None:
         say(f"{name} is no remote any more.")
 
 
-def _json(remote: RemoteSettings) -> dict[str, str]:
-    return {"name": remote.name, "kind": remote.kind, "address": remote.address, "key": remote.key}
+def _use(remote: RemoteSettings) -> str:
+    return " (read only)" if remote.read_only else ""
+
+
+def _json(remote: RemoteSettings) -> dict[str, str | bool]:
+    return {
+        "name": remote.name,
+        "kind": remote.kind,
+        "address": remote.address,
+        "key": remote.key,
+        "read_only": remote.read_only,
+    }

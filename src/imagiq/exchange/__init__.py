@@ -3,7 +3,9 @@
 Buckets and https load more than the rest: they are in :mod:`imagiq.exchange.bucket` and :mod:`imagiq.exchange.https`.
 """
 
+from imagiq.exchange.fetching import Fetched, fetch_model
 from imagiq.exchange.folder import FolderRemote
+from imagiq.exchange.patience import PatientRemote
 from imagiq.exchange.peers import Ask, BenchPeer, Peer, asks, pull
 from imagiq.exchange.publishing import Published, Publisher, Sent
 from imagiq.exchange.remote import Listed, Remote
@@ -13,9 +15,11 @@ from imagiq.exchange.ring import Keyring
 __all__ = [
     "Ask",
     "BenchPeer",
+    "Fetched",
     "FolderRemote",
     "Keyring",
     "Listed",
+    "PatientRemote",
     "Peer",
     "Published",
     "Publisher",
@@ -23,5 +27,6 @@ __all__ = [
     "RemotePeer",
     "Sent",
     "asks",
+    "fetch_model",
     "pull",
 ]

@@ -118,6 +118,18 @@ class Publisher:
         unsealed = self._publish_commits(own)
         return Published(unsealed=unsealed, **self._counts)
 
+    def pass_on(self, entry: Entry, pieces: Iterable[Digest]) -> None:
+        """Put pieces of a model that were fetched from elsewhere, for others to fetch them here before it is whole.
+
+        Raises:
+            Unreachable: the remote does not take them.
+        """
+        own = self._ring.own(self._bench.standing, self._bench.founding)
+        key = self._key_for(entry, own)
+        models = None if key is None else self._ring.get(key.statement.models)
+        if models is not None:
+            self._put_objects(models, pieces)
+
     def _forget(self) -> None:
         self._there = None
         self._history = None

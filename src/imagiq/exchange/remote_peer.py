@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 
-from imagiq.bench import Bench
+from imagiq.bench import Bench, Want
 from imagiq.bench.admission import charters_named
 from imagiq.clock import Clock
 from imagiq.exchange.peers import Ask
@@ -16,13 +18,12 @@ from imagiq.exchange.remote import Remote
 from imagiq.exchange.ring import Held, Keyring
 from imagiq.exchange.shelf import Shelf
 from imagiq.history import History
-from imagiq.objects import BLOB_LIMIT, Commit, Digest
+from imagiq.objects import Commit, Digest
 
 __all__ = ["RemotePeer"]
 
 SIDE_BY_SIDE: Final = 8
-AHEAD: Final = 8
-"""So many blobs are fetched before they are asked for: at most 32 MiB."""
+"""So many things are fetched at a time; of blobs that is at most 32 MiB."""
 KEYS_TRIED: Final = 8
 
 
@@ -35,10 +36,21 @@ class RemotePeer:
         ring: This site's keyring.
         clock: For :attr:`news_s`.
         wait_s: How long :meth:`heads` waits for news if there are none.
+        read_only: Whether nothing shall be published there.
     """
 
-    def __init__(self, remote: Remote, bench: Bench, ring: Keyring, *, clock: Clock, wait_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        bench: Bench,
+        ring: Keyring,
+        *,
+        clock: Clock,
+        wait_s: float = 0.0,
+        read_only: bool = False,
+    ) -> None:
         self.wait_s = wait_s
+        self.read_only = read_only
         self.pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="exchange")
         self.shelf = Shelf(remote, bench, ring, clock=clock, pool=self.pool)
         self._bench = bench
@@ -47,8 +59,7 @@ class RemotePeer:
         self._entries = 0
         self._commits_of: dict[Digest, list[Digest]] = {}
         self._learnt: set[Digest] = set()
-        self._places: dict[Digest, dict[Digest, int]] = {}
-        self._ahead: dict[Digest, Future[bytes | None]] = {}
+        self._named_by: dict[Digest, set[Digest]] = {}
 
     @property
     def name(self) -> str:
@@ -59,6 +70,11 @@ class RemotePeer:
     def news_s(self) -> Mapping[str, float]:
         """When something new of each site came by this remote, by site key, on the clock that was given."""
         return self.shelf.news_s
+
+    @property
+    def writers(self) -> Collection[str]:
+        """The keys of the sites that have put commits there, their own or others'."""
+        return self.shelf.writers
 
     @property
     def behind(self) -> bool:
@@ -89,22 +105,41 @@ class RemotePeer:
     # ----------------------------------------------------------------------------------------------- objects
 
     def fetch(self, digest: Digest, limit: int) -> bytes | None:
-        """Return an object other than a commit from whoever has it; the ones behind it are fetched ahead."""
-        ahead = self._ahead.pop(digest, None)
-        if ahead is None:
-            keys = self._keys_for(digest)
-            found = self.shelf.fetch(digest, limit, keys) if keys else None
-        else:
-            found = ahead.result()
-        self._fetch_ahead(digest)
-        return found if found is None or len(found) <= limit else None
+        """Return an object other than a commit, from whoever has it."""
+        keys = self._keys_for(digest)
+        return self.shelf.fetch(digest, limit, keys) if keys else None
+
+    def fetch_many(self, wants: Iterable[Want], *, again: bool = False) -> Iterator[tuple[Want, bytes | None]]:
+        """Yield objects in the order of the wishes, fetched side by side; few are held at a time.
+
+        Args:
+            wants: The wishes.
+            again: Ask also for what was not there before, although the remote tells of no news.
+
+        Raises:
+            Unreachable: the remote does not answer.
+        """
+        fetch = partial(self.shelf.fetch, again=again)
+        under_way: deque[tuple[Want, Future[bytes | None]]] = deque()
+        try:
+            for want in wants:
+                keys = self._keys_for(want.digest)
+                under_way.append((want, self.pool.submit(fetch, want.digest, want.limit, keys)))
+                if len(under_way) >= SIDE_BY_SIDE:
+                    first, future = under_way.popleft()
+                    yield first, future.result()
+            while under_way:
+                first, future = under_way.popleft()
+                yield first, future.result()
+        finally:
+            wait([future for _, future in under_way if not future.cancel()])
 
     def _keys_for(self, digest: Digest) -> list[Held]:
         """Return what an object may be sealed under: the keys of the commits that name it."""
         self._learn_commits()
-        if digest not in self._commits_of and digest not in self._places:
+        if digest not in self._commits_of and digest not in self._named_by:
             self._learn_trees()
-        trees = [digest] if digest in self._commits_of else self._places.get(digest, {})
+        trees = [digest] if digest in self._commits_of else sorted(self._named_by.get(digest, ()))
         keys: dict[str, Held] = {}
         for commit in (commit for tree in trees for commit in self._commits_of[tree]):
             seen = [self._ring.get(key) for key in self._ring.sealed_as.get(commit, ())]
@@ -150,18 +185,8 @@ class RemotePeer:
             if tree not in self._learnt and not settled and self._bench.store.has(tree):
                 self._learnt.add(tree)
                 parsed = models.tree(tree)
-                for place, name in enumerate((parsed.schema, *parsed.blobs)):
-                    self._places.setdefault(name, {}).setdefault(tree, place)
-
-    def _fetch_ahead(self, digest: Digest) -> None:
-        """Begin to fetch the blobs that stand behind one in its tree, as far as they are lacking."""
-        for tree, place in list(self._places.get(digest, {}).items())[:1]:
-            names = self._bench.models.tree(tree).blobs[place : place + AHEAD]
-            for left in self._ahead.keys() - set(names):
-                self._ahead.pop(left).cancel()
-            for name in names:
-                if name not in self._ahead and not self._bench.store.has(name):
-                    self._ahead[name] = self.pool.submit(self.shelf.fetch, name, BLOB_LIMIT, self._keys_for(name))
+                for name in (parsed.schema, *parsed.blobs):
+                    self._named_by.setdefault(name, set()).add(tree)
 
     # ------------------------------------------------------------------------------------------------- ending
 

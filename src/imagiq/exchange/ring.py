@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from threading import RLock
 from typing import Final
 
 from imagiq.errors import Corrupt, NotFound, Refused
@@ -81,6 +82,7 @@ class Keyring:
         for one in self._held.values():
             self._index(one)
         self._unsaved = False
+        self._lock = RLock()
         self._sites: tuple[object, Mapping[str, str]] = (None, {})
 
     def __repr__(self) -> str:
@@ -127,8 +129,11 @@ class Keyring:
 
     def save(self, *, always: bool = False) -> None:
         """Write the keyring, durably, if it holds what is not written yet."""
-        if not (always or self._unsaved):
-            return
+        with self._lock:
+            if always or self._unsaved:
+                self._write()
+
+    def _write(self) -> None:
         keys: list[JSON] = [
             {"secret": one.key.secret.hex(), "author": one.statement.author} | one.statement.to_json()
             for one in self._held.values()
@@ -143,11 +148,12 @@ class Keyring:
         self._unsaved = False
 
     def _hold(self, one: Held) -> Held:
-        known = self._held.setdefault(one.key.id, one)
-        if known is one:
-            self._index(one)
-            self._unsaved = True
-        return known
+        with self._lock:
+            known = self._held.setdefault(one.key.id, one)
+            if known is one:
+                self._index(one)
+                self._unsaved = True
+            return known
 
     def _index(self, one: Held) -> None:
         keys = self._of_author.setdefault((one.statement.author, one.key.purpose), [])

@@ -96,6 +96,8 @@ class Shelf:
         self._hopeless: OrderedDict[str, None] = OrderedDict()
         self._locked: OrderedDict[str, list[_Entry]] = OrderedDict()
         self._missing: set[str] = set()
+        self._writing: set[str] = set()
+        self._last_giver = ""
         self._read: dict[str, Digest] = {}
 
     @property
@@ -107,6 +109,11 @@ class Shelf:
     def own(self) -> str:
         """This site's pseudonym."""
         return self.ring.federation.pseudonym(self.ring.site.public)
+
+    @property
+    def writers(self) -> frozenset[str]:
+        """The keys of the sites below whose pseudonyms commits were found."""
+        return frozenset(self.sites[site] for site in self._writing if site in self.sites)
 
     @property
     def behind(self) -> bool:
@@ -166,6 +173,8 @@ class Shelf:
                 continue
             last = max(last, parsed[0])
             self._take_entry(_Entry(site, listed.name), listed.size)
+        if last:
+            self._writing.add(site)
         if last or site not in self._cursors:
             self._cursors[site] = f"{max(0, last - OVERLAP):012d}"
         if site == self.own:
@@ -310,28 +319,31 @@ class Shelf:
 
     # ----------------------------------------------------------------------------------------------- objects
 
-    def fetch(self, digest: Digest, limit: int, keys: Sequence[Held]) -> bytes | None:
+    def fetch(self, digest: Digest, limit: int, keys: Sequence[Held], *, again: bool = False) -> bytes | None:
         """Return an object from whoever has it whole; None if nobody has.
 
         Args:
             digest: Its name.
             limit: The most bytes that it may have.
             keys: What it may be sealed under, the likeliest first.
+            again: Ask also for what was not there before.
         """
-        if digest in self._missing:
+        if not keys or (digest in self._missing and not again):
             return None
         length = min(OBJECT_LIMIT, sealed_size(limit)) + 1
         for held in keys:
             author = self.ring.federation.pseudonym(held.statement.author)
             sealed = held.key.name(digest)
-            for site in (author, *(site for site in self.sites if site != author)):
+            for site in sorted(self._writing | {author}, key=lambda site: (site != self._last_giver, site != author)):
                 raw = self.remote.get(f"{site}/{BLOBS}/{sealed}", length=length)
                 if raw is None:
                     continue
                 try:
-                    return held.key.open(sealed, raw, limit=limit)
+                    found = held.key.open(sealed, raw, limit=limit)
                 except ImagiqError:  # a bad object counts as missing
                     continue
+                self._last_giver = site
+                return found
         self._missing.add(digest)
         return None
 

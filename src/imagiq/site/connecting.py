@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import SystemRandom
 
 from imagiq.errors import Unreachable
-from imagiq.exchange import FolderRemote, Remote
+from imagiq.exchange import FolderRemote, PatientRemote, Remote
 from imagiq.keys import SiteKey
 from imagiq.site.settings import RemoteSettings
 
@@ -13,7 +14,7 @@ __all__ = ["connect"]
 
 
 def connect(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remote:
-    """Return a remote. Buckets and https are loaded only where they are used.
+    """Return a remote that is asked again when it fails for a moment. Buckets and https are loaded only where needed.
 
     Args:
         settings: What the owner has set.
@@ -24,6 +25,10 @@ def connect(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remote:
         Misuse: an address or setting cannot be.
         Unreachable: a folder is not there.
     """
+    return PatientRemote(_plainly(settings, key, base), SystemRandom().random)
+
+
+def _plainly(settings: RemoteSettings, key: SiteKey, base: Path) -> Remote:
     proxy = settings.proxy or None
     if settings.kind == "bucket":
         from imagiq.exchange.bucket import BucketRemote  # noqa: PLC0415 - it loads much

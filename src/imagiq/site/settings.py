@@ -96,6 +96,7 @@ class RemoteSettings:
         key: Of a listener: its public key, hexadecimal.
         proxy: A proxy's URL; "": none.
         config: What a bucket's provider needs. It may hold secrets, so it never shows.
+        read_only: Whether the site only learns there and puts nothing, as with another site's listener.
     """
 
     name: str
@@ -104,6 +105,7 @@ class RemoteSettings:
     key: str = ""
     proxy: str = field(default="", repr=False)
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         """Check that it can be one."""
@@ -261,6 +263,7 @@ def _remote(table: Table) -> RemoteSettings:
     if kind not in KINDS:
         raise table.wrong("kind", f"is '{kind}'", suggestion(kind, list(KINDS)))
     values = {key: table.text(key, "") for key in KINDS[kind] if key != "config"}
+    read_only = table.flag("read_only")
     config = table.table("config") if kind == "bucket" else None
     settings = {} if config is None else {key: config.text(key) for key in list(config.rest())}
     table.end()
@@ -272,6 +275,7 @@ def _remote(table: Table) -> RemoteSettings:
             key=values.get("key", ""),
             proxy=values.get("proxy", ""),
             config=settings,
+            read_only=read_only,
         )
 
 
@@ -285,6 +289,7 @@ def remotes_text(remotes: Sequence[RemoteSettings]) -> str:
         fields = {"name": remote.name, "kind": remote.kind, address: remote.address}
         fields |= {key: text for key, text in (("key", remote.key), ("proxy", remote.proxy)) if text}
         lines += ["\n[[remote]]\n", *(f"{key} = {_quoted(text)}\n" for key, text in fields.items())]
+        lines += ["read_only = true\n"] if remote.read_only else []
         if remote.config:
             lines.append("[remote.config]\n")
             lines += [f"{_quoted(key)} = {_quoted(text)}\n" for key, text in sorted(remote.config.items())]

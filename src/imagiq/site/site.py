@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from imagiq.bench import Bench, Verdict
 from imagiq.clock import Clock
 from imagiq.errors import ImagiqError, Misuse, Unreachable
-from imagiq.exchange import Peer, pull
+from imagiq.exchange import Fetched, Peer, fetch_model, pull
 from imagiq.federation import (
     Action,
     Evaluate,
@@ -132,15 +133,45 @@ class Site:
         Raises:
             Unreachable: the peer or the own disk failed; what came before is kept.
         """
+        news = self.learn(peer) + self.fetch([peer])
+        self.attest()
+        return news
+
+    def learn(self, peer: Peer) -> int:
+        """Learn commits from a peer, and return how many came; raises as :meth:`sync` does."""
         if self._pen.why_not is not None:
             self.start([peer])
-        news = pull(self.bench, peer)
+        return pull(self.bench, peer)
+
+    def fetch(
+        self,
+        peers: Sequence[Peer],
+        *,
+        progress: Callable[[Entry, Fetched], None] = lambda *_: None,
+        kept: Callable[[Entry, Sequence[Digest]], None] = lambda *_: None,
+    ) -> int:
+        """Fetch the models that this site's next actions need, from several peers side by side.
+
+        Args:
+            peers: Whom to ask.
+            progress: Called as pieces of a commit's model are kept.
+            kept: Called with their names.
+
+        Returns:
+            How many models are complete by that.
+
+        Raises:
+            Unreachable: no peer answers, or the own disk failed; what came before is kept.
+        """
+        count = 0
         tried: set[Digest] = set()
         while wanted := [digest for digest in self.wanted() if digest not in tried]:
             tried |= set(wanted)
-            news += sum(self._fetch(digest, peer) for digest in wanted)
-        self._attest()
-        return news
+            for entry in map(self.bench.history.__getitem__, wanted):
+                count += fetch_model(
+                    self.bench, entry.digest, peers, progress=partial(progress, entry), kept=partial(kept, entry)
+                )
+        return count
 
     def wanted(self) -> tuple[Digest, ...]:
         """Return the commits whose models this site's next actions need and that are not complete here."""
@@ -188,14 +219,6 @@ class Site:
         return {
             d for d in asked if history[d].commit.recipe.name == "merge" and standing.name_of(history[d]) != self.name
         }
-
-    def _fetch(self, digest: Digest, peer: Peer) -> bool:
-        commit = self.bench.history[digest].commit
-        while wants := self.bench.models.lacking(commit):
-            contents = {want.digest: raw for want in wants if (raw := peer.fetch(want.digest, want.limit)) is not None}
-            if self.bench.models.receive(wants, contents) == 0:
-                return False
-        return self.bench.settle(digest)
 
     # ---------------------------------------------------------------------------------------------- decide
 
@@ -395,7 +418,7 @@ class Site:
 
     # --------------------------------------------------------------------------------------- audit, charter
 
-    def _attest(self) -> None:
+    def attest(self) -> None:
         """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
         if self._pen.why_not is not None or not self._is_member():
             return

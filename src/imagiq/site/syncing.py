@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from imagiq.errors import ImagiqError, Unreachable
 from imagiq.exchange import Publisher, Remote, RemotePeer
-from imagiq.history import History
+from imagiq.history import Entry, History
+from imagiq.objects import Digest
 from imagiq.site.acting import Done, act, carry_requests
 from imagiq.site.connecting import connect
 from imagiq.site.session import Session
@@ -69,7 +70,7 @@ def sync_seat(session: Session, *, insist: bool = False) -> Synced:
             except ImagiqError as error:
                 failed[settings.name] = RemoteNews(remote=settings.name, error=error)
                 continue
-            peer = RemotePeer(remote, session.bench, session.ring, clock=session.clock)
+            peer = RemotePeer(remote, session.bench, session.ring, clock=session.clock, read_only=settings.read_only)
             peers[settings.name] = stack.enter_context(peer)
         synced = sync_with(session, peers, insist=insist)
         return Synced(
@@ -85,7 +86,9 @@ def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool
     before = len(session.bench.history)
     session.start(list(peers.values()))
     at_start = len(session.bench.history) - before
-    news = {name: _pull(session, name, peer) for name, peer in peers.items()}
+    publishers = {name: Publisher(peer) for name, peer in peers.items() if not peer.read_only}
+    news = {name: _learn(session, name, peer) for name, peer in peers.items()}
+    _fetch(session, {name: peer for name, peer in peers.items() if news[name].error is None}, publishers, news)
     if at_start and news:  # asked whether this store is an old one, they brought news already
         first = next(iter(news))
         news[first] = replace(news[first], came=news[first].came + at_start)
@@ -97,7 +100,7 @@ def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool
         done += act(session, insist=insist)
     session.refresh()
     if session.bench.author is not None and _may_publish(session):
-        news = {name: _push(peer, news[name]) for name, peer in peers.items()}
+        news |= {name: _push(publisher, news[name]) for name, publisher in publishers.items()}
     return Synced(
         remotes=tuple(news.values()), done=tuple(done), is_member=session.is_member, newest=newest_of(session)
     )
@@ -108,11 +111,38 @@ def _may_publish(session: Session) -> bool:
     return session.key.public in session.charter.names_by_site_key
 
 
-def _pull(session: Session, name: str, peer: RemotePeer) -> RemoteNews:
+def _learn(session: Session, name: str, peer: RemotePeer) -> RemoteNews:
     try:
-        return RemoteNews(remote=name, came=session.site.sync(peer))
+        return RemoteNews(remote=name, came=session.site.learn(peer))
     except Unreachable as error:
         return RemoteNews(remote=name, error=error)
+
+
+def _fetch(
+    session: Session,
+    peers: Mapping[str, RemotePeer],
+    publishers: Mapping[str, Publisher],
+    news: dict[str, RemoteNews],
+) -> None:
+    """Fetch the models that are needed from all remotes side by side, and pass the pieces on where authors do not come."""
+    if not peers:
+        return
+
+    def pass_on(entry: Entry, pieces: Sequence[Digest]) -> None:
+        for name in publishers.keys() & peers.keys() if _may_publish(session) else ():
+            if entry.site not in peers[name].writers and news[name].error is None:
+                try:
+                    publishers[name].pass_on(entry, pieces)
+                except ImagiqError as error:
+                    news[name] = replace(news[name], error=error)
+
+    first = next(iter(peers))
+    try:
+        came = session.site.fetch(list(peers.values()), kept=pass_on)
+        news[first] = replace(news[first], came=news[first].came + came)
+    except Unreachable as error:
+        news[first] = replace(news[first], error=error)
+    session.site.attest()
 
 
 def _carried(session: Session, remote: Remote) -> list[Done]:
@@ -122,11 +152,11 @@ def _carried(session: Session, remote: Remote) -> list[Done]:
         return [Done(what=f"looked for requests on {remote.name}", error=error)]
 
 
-def _push(peer: RemotePeer, news: RemoteNews) -> RemoteNews:
+def _push(publisher: Publisher, news: RemoteNews) -> RemoteNews:
     if news.error is not None:
         return news
     try:
-        sent = Publisher(peer).publish()
+        sent = publisher.publish()
     except ImagiqError as error:
         return RemoteNews(remote=news.remote, came=news.came, error=error)
     return RemoteNews(remote=news.remote, came=news.came, commits=sent.commits, objects=sent.objects, size=sent.size)

@@ -128,6 +128,15 @@ class Table:
             raise self._missing(key, f"{key} = 10")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Return true or false; false if it is not there."""
+        value = self._take(key)
+        if value is None:
+            return False
+        if not isinstance(value, bool):
+            raise self.wrong(key, f"is {_kind(value)}, not true or false", f"Write it without quotes: {key} = true")
+        return value
+
     def texts(self, key: str) -> tuple[str, ...]:
         """Return a list of texts, empty if it is not there."""
         value = self._take(key)
