@@ -91,6 +91,16 @@ def test_a_file_becomes_a_scenario(tmp_path: Path) -> None:
             'strategy = "fedavg"\nsites = ["eats"]',
             "No site is called 'eats'. Did you mean 'east'?",
         ),
+        (
+            'strategy = "fedavg"',
+            'strategy = "swarm"\nparameters = { patiense_s = 60 }',
+            "The strategy 'swarm' has no parameter 'patiense_s'.",
+        ),
+        (
+            'strategy = "fedavg"',
+            'strategy = "fedavg"\nparameters = { sample = 1.5 }',
+            "The parameter 'sample' of the strategy 'fedavg' is '1.5'.",
+        ),
         ("features = 2", "features = 3", "[task]: The cases of 'east' have 2 columns, the model takes 3."),
         ("features = 2", "features = 2\nsince = 2000-01-01", "[task]: 'since' is a date or time."),
         ('path = "cases.csv"', 'path = "case.csv"', "[data]: There is no file"),

@@ -12,7 +12,7 @@ from imagiq.federation import Finished, StudyHistory, Train, View
 from imagiq.history import History
 from imagiq.objects import Commit, Digest
 from imagiq.strategies import BUILT_IN
-from tests.strategies.executor import Execution
+from imagiq.testing.execution import Execution
 
 names = pytest.mark.parametrize("strategy", [name for name, _ in BUILT_IN])
 seeds = st.integers(0, 2**32 - 1)
@@ -104,7 +104,7 @@ def test_own_models_that_cannot_be_used_here_do_not_bring_the_action_again(
     strategy: str, seed: int, failures: int
 ) -> None:
     """``Worker.do`` fails the test if an action that has succeeded is answered again."""
-    study = Execution(strategy, sites=3, steps=4, seed=seed, patience_s=5)
+    study = Execution(strategy, sites=3, steps=4, seed=seed, parameters={"patience_s": 5})
     aside: set[Digest] = set()
     for _ in range(60):
         name = study.random.choice(study.names)

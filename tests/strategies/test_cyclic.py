@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagiq.federation import Finished, Train, Wait
-from tests.strategies.executor import Execution
+from imagiq.testing.execution import Execution
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -39,7 +39,7 @@ def test_each_step_stands_on_the_one_before(strategy: str) -> None:
 
 
 def test_the_order_is_a_parameter_and_sites_that_it_leaves_out_come_last() -> None:
-    study = Execution("cyclic", sites=3, steps=2, order=["C", "C", "A", "nobody"])
+    study = Execution("cyclic", sites=3, steps=2, parameters={"order": ["C", "C", "A", "nobody"]})
     study.run(most=50)
     assert turns(study) == "CABCAB"
 
@@ -74,7 +74,7 @@ def test_a_silent_site_is_waited_for_when_no_patience_is_set() -> None:
 
 
 def test_a_silent_site_is_passed_over_when_patience_ends_and_does_not_keep_the_study_from_its_end() -> None:
-    study = Execution("cyclic", sites=3, steps=2, silent="B", patience_s=100)
+    study = Execution("cyclic", sites=3, steps=2, silent="B", parameters={"patience_s": 100})
     study.tell_all()
     study.act("A")
     study.tell_all()
@@ -85,14 +85,14 @@ def test_a_silent_site_is_passed_over_when_patience_ends_and_does_not_keep_the_s
 
 
 def test_two_silent_sites_take_two_patiences() -> None:
-    study = Execution("cyclic", sites=4, steps=1, patience_s=100)
+    study = Execution("cyclic", sites=4, steps=1, parameters={"patience_s": 100})
     study.act("A")
     study.tell_all()
     assert study.act("D") == Wait(why="B, whose turn it is", until_s=study.now_s + 200)
 
 
 def test_a_site_that_comes_back_has_its_turn_again() -> None:
-    study = Execution("cyclic", sites=3, steps=2, silent="B", patience_s=100)
+    study = Execution("cyclic", sites=3, steps=2, silent="B", parameters={"patience_s": 100})
     study.run(most=20)
     study.silent.clear()
     study.finish()
@@ -100,7 +100,7 @@ def test_a_site_that_comes_back_has_its_turn_again() -> None:
 
 
 def test_what_two_sites_train_from_one_end_is_work_for_one() -> None:
-    study = Execution("cyclic", sites=3, steps=2, patience_s=10)
+    study = Execution("cyclic", sites=3, steps=2, parameters={"patience_s": 10})
     study.act("A")
     study.tell_all()
     study.act("B")
@@ -113,7 +113,7 @@ def test_what_two_sites_train_from_one_end_is_work_for_one() -> None:
 
 @given(seed=seeds, silent=st.sampled_from(["", "A", "B", "AC"]))
 def test_with_patience_it_ends_whoever_is_silent(seed: int, silent: str) -> None:
-    study = Execution("cyclic", sites=4, steps=3, seed=seed, silent=silent, patience_s=5)
+    study = Execution("cyclic", sites=4, steps=3, seed=seed, silent=silent, parameters={"patience_s": 5})
     assert all(isinstance(action, Finished) for action in study.run(most=60).values())
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagiq.federation import Finished, Merge, Train, Wait
-from imagiq.objects import Commit, Parent, Recipe
+from imagiq.objects import Commit, Parent, Recipe, digest_of
 from imagiq.strategies.rounds import Round, chosen_round, late_steps
-from tests.strategies.executor import Execution, commit_of
+from imagiq.testing.execution import Execution, commit_of
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -42,8 +42,8 @@ def merge_by(study: Execution, site: str, base: Commit | None, inputs: list[Comm
 
 @given(seed=seeds, k=st.integers(1, 5), deadline=st.booleans())
 def test_the_chosen_rounds_are_equal_at_all_sites(seed: int, k: int, *, deadline: bool) -> None:
-    quorum, deadline_s = (max(1, k - 1), 3) if deadline else (None, None)
-    study = Execution("fedavg", sites=k, steps=4, seed=seed, quorum=quorum, deadline_s=deadline_s)
+    parameters = {"quorum": max(1, k - 1), "deadline_s": 3} if deadline else {}
+    study = Execution("fedavg", sites=k, steps=4, seed=seed, parameters=parameters)
     actions = study.run(most=150)
     assert all(isinstance(action, Finished) for action in actions.values())
     assert len({action.model for action in actions.values() if isinstance(action, Finished)}) == 1
@@ -52,7 +52,7 @@ def test_the_chosen_rounds_are_equal_at_all_sites(seed: int, k: int, *, deadline
 
 @given(seed=seeds, k=st.integers(2, 5))
 def test_each_contribution_is_counted_at_most_once_and_late_ones_in_the_end(seed: int, k: int) -> None:
-    study = Execution("fedavg", sites=k, steps=4, seed=seed, quorum=1, deadline_s=1)
+    study = Execution("fedavg", sites=k, steps=4, seed=seed, parameters={"quorum": 1, "deadline_s": 1})
     study.run(most=150)
     counted = Counter(digest for _, merge in study.merges() for digest, _ in merge.inputs)
     assert set(counted.values()) <= {1}
@@ -73,14 +73,14 @@ def test_the_server_waits_for_all_when_no_quorum_is_set() -> None:
 
 
 def test_only_the_server_role_merges() -> None:
-    study = Execution("fedavg", sites=2, steps=2, server="B")
+    study = Execution("fedavg", sites=2, steps=2, parameters={"server": "B"})
     everybody(study, "A", "B")
     assert isinstance(study.act("A"), Wait)
     assert isinstance(study.act("B"), Merge)
 
 
 def test_a_deadline_ends_waiting_for_more_than_the_quorum_and_never_for_the_quorum() -> None:
-    study = Execution("fedavg", sites=4, steps=2, quorum=3, deadline_s=60)
+    study = Execution("fedavg", sites=4, steps=2, parameters={"quorum": 3, "deadline_s": 60})
     everybody(study, "A", "B")
     study.now_s = 1_000
     assert study.act("A") == Wait(why="1 more sites")
@@ -90,15 +90,28 @@ def test_a_deadline_ends_waiting_for_more_than_the_quorum_and_never_for_the_quor
     assert isinstance(study.act("A"), Merge)
 
 
-def test_a_quorum_without_a_deadline_waits_for_all() -> None:
-    study = Execution("fedavg", sites=3, steps=2, quorum=2)
-    everybody(study, "A", "B")
+def test_a_quorum_without_a_deadline_waits_for_the_quorum_alone() -> None:
+    study = Execution("fedavg", sites=3, steps=2, parameters={"quorum": 2})
+    everybody(study, "A")
     assert isinstance(study.act("A"), Wait)
+    everybody(study, "B")
+    assert isinstance(study.act("A"), Merge)
+
+
+def test_a_deadline_without_a_quorum_needs_more_than_half() -> None:
+    study = Execution("fedavg", sites=4, steps=2, parameters={"deadline_s": 60})
+    everybody(study, "A", "B")
+    study.now_s = 1_000
+    assert study.act("A") == Wait(why="1 more sites")
+    everybody(study, "C")
+    assert study.act("A") == Wait(why="the deadline of the round", until_s=1_060)
+    study.now_s = 1_060
+    assert isinstance(study.act("A"), Merge)
 
 
 def late_by_one() -> Execution:
     """Return a study in which C's contribution to round 1 came after its merge."""
-    study = Execution("fedavg", sites=3, steps=5, quorum=2, deadline_s=10)
+    study = Execution("fedavg", sites=3, steps=5, parameters={"quorum": 2, "deadline_s": 10})
     study.act("C")
     study.act("A")
     study.act("B")
@@ -177,7 +190,7 @@ def test_a_site_that_trains_twice_from_one_base_counts_once() -> None:
 
 
 def test_a_removed_server_is_followed_by_the_first_site() -> None:
-    study = Execution("fedavg", sites=3, steps=3, server="C")
+    study = Execution("fedavg", sites=3, steps=3, parameters={"server": "C"})
     everybody(study, "A", "B", "C")
     everybody(study, "C")
     study.members.discard("C")
@@ -196,7 +209,7 @@ def test_what_a_removed_site_gave_is_not_merged_in_time_or_late() -> None:
 
 
 def test_what_only_a_merge_beside_the_chosen_chain_has_taken_in_is_late() -> None:
-    study = Execution("fedavg", sites=3, steps=3, quorum=2)
+    study = Execution("fedavg", sites=3, steps=3, parameters={"quorum": 2})
     everybody(study, "A", "B", "C")
     a, b, c = study.commits
     for site, pair in (("B", (a, b)), ("C", (a, c))):
@@ -224,7 +237,7 @@ def test_a_round_stays_valid_when_members_join_or_come_back() -> None:
 
 class TestValidMerges:
     def two(self) -> tuple[Execution, list[Commit]]:
-        study = Execution("fedavg", sites=3, steps=3, quorum=2)
+        study = Execution("fedavg", sites=3, steps=3, parameters={"quorum": 2})
         everybody(study, "A", "B", "C")
         return study, sorted(study.commits, key=lambda commit: commit.digest)
 
@@ -299,3 +312,52 @@ class TestValidMerges:
         give(study, first)
         assert {action.base for action in trained_on if isinstance(action, Train)} == {second.digest}
         assert chosen(study, "B").number == 2
+
+
+class TestSample:
+    def test_so_many_are_drawn_for_each_round_and_the_others_wait(self) -> None:
+        study = Execution("fedavg", sites=4, steps=8, parameters={"sample": 2})
+        study.run(most=300)
+        trained = Counter(name for name, work in study.works if isinstance(work, Train))
+        assert sum(trained.values()) == 2 * 8
+        assert len(trained) == 4, "each round draws anew"
+        for _, merge in study.merges():
+            assert len(merge.inputs) == 2
+
+    def test_a_share_is_rounded_up(self) -> None:
+        for share, drawn in (("0.5", 2), ("0.1", 1), ("0.7", 3), ("1", 3), ("nonsense", 3), ("2.5", 3), (True, 3)):
+            study = Execution("fedavg", sites=3, steps=2, parameters={"sample": share})
+            actions = [study.action(name) for name in study.names]
+            assert sum(isinstance(action, Train) for action in actions) == drawn, share
+
+    def test_the_draw_follows_from_seed_and_round(self) -> None:
+        study = Execution("fedavg", sites=5, steps=3, seed=9, parameters={"sample": 2})
+        study.run(most=200)
+        for number in (1, 2, 3):
+            order = sorted(study.names, key=lambda name: digest_of(f"9\nsample\n{number}\n{name}".encode()))
+            drawn = [n for n, work in study.works if isinstance(work, Train) and work.step == number]
+            assert set(drawn) == set(order[:2])
+
+    def test_a_silent_drawn_site_is_left_to_quorum_and_deadline(self) -> None:
+        study = Execution("fedavg", sites=4, steps=2, parameters={"sample": 2, "quorum": 1, "deadline_s": 30})
+        drawn = [name for name in study.names if isinstance(study.action(name), Train)]
+        everybody(study, drawn[0])
+        assert study.action("A") == Wait(why="the deadline of the round", until_s=30.0)
+        study.now_s = 30
+        assert isinstance(study.action("A"), Merge)
+
+    def test_a_removed_site_is_not_drawn(self) -> None:
+        study = Execution("fedavg", sites=4, steps=3, parameters={"sample": 2})
+        study.members.discard("C")
+        assert all(isinstance(action, Finished) for action in study.run(most=100).values())
+        assert not study.trainings("C")
+
+
+def test_a_site_whose_budget_was_spent_in_voided_rounds_is_not_waited_for() -> None:
+    study = Execution("fedavg", sites=3, steps=2)
+    for _ in range(2):
+        everybody(study, "A", "B", "C")
+        everybody(study, "A")
+    assert isinstance(study.action("B"), Finished)
+    study.void(next(c.digest for c in study.commits if c.recipe.name == "merge"))
+    assert all(isinstance(action, Finished) for action in study.run(most=60).values())

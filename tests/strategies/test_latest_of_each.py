@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from imagiq.federation import Finished, Merge, Train, Wait
 from imagiq.objects import digest_of
 from imagiq.strategies.latest_of_each import STALE_AFTER
-from tests.strategies.executor import Execution
+from imagiq.testing.execution import Execution
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -119,7 +119,7 @@ def test_who_comes_back_after_long_begins_with_what_others_made() -> None:
 
 
 def test_peers_are_drawn_by_seed_name_and_step() -> None:
-    study = Execution("latest-of-each", sites=6, steps=8, seed=3, peers=2)
+    study = Execution("latest-of-each", sites=6, steps=8, seed=3, parameters={"peers": 2})
     study.run(most=300)
     for name in study.names:
         made = 0
@@ -137,7 +137,7 @@ def test_peers_are_drawn_by_seed_name_and_step() -> None:
 
 @given(seed=seeds)
 def test_with_few_peers_all_finish(seed: int) -> None:
-    study = Execution("latest-of-each", sites=5, steps=3, seed=seed, peers=1)
+    study = Execution("latest-of-each", sites=5, steps=3, seed=seed, parameters={"peers": 1})
     assert all(isinstance(action, Finished) for action in study.run(most=100).values())
 
 

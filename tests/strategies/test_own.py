@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagiq.federation import Finished, Strategy
-from tests.strategies.executor import Execution
+from imagiq.testing.execution import Execution
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "strategies.md"
 
 
 def documented() -> Strategy:
-    (block,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[:1]
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    (block,) = (block for block in blocks if "def decide(" in block)
     names: dict[str, Strategy] = {}
     exec(block, names)
     return names["decide"]

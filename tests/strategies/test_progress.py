@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imagiq.federation import Merge, Train
-from tests.strategies.executor import Execution
+from imagiq.testing.execution import Execution
 
 
 def test_who_merges_what_others_made_is_as_far_as_they_are() -> None:

@@ -172,6 +172,18 @@ class View:
         """Return how many training commits a site has made of its budget, usable here or not."""
         return len(self.steps.trainings(site))
 
+    def may_train(self, site: str, base: Step) -> bool:
+        """Tell whether a site has budget left from a model on: a training commit beyond it would be no input."""
+        return base.progress[self.study.sites.index(site)] < self.study.steps
+
+    def has_spent(self, site: str) -> bool:
+        """Tell whether a site has spent its budget, usable here or not.
+
+        What of its commits became void may live on in what others made of them, and what it then merges counts it.
+        """
+        last = (*self.steps.trainings(site)[-1:], *self.steps.merges_by(site)[-1:])
+        return self.made(site) >= self.study.steps or not all(self.may_train(site, step) for step in last)
+
     def trainings_from(self, base: Step) -> Iterator[Step]:
         """Yield the usable training steps that started from a model."""
         return filter(self.usable, self.steps.trained_from(base.digest))

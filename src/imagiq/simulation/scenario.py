@@ -13,6 +13,7 @@ from typing import Any
 from imagiq.errors import Misuse
 from imagiq.federation import Named
 from imagiq.objects import JSON
+from imagiq.strategies import check_parameters
 
 __all__ = ["Crash", "Network", "Partition", "Scenario", "SimulatedSite", "SimulatedStudy"]
 
@@ -174,6 +175,7 @@ class Scenario:
             check_sites(names, [fault.site] if isinstance(fault, Crash) else fault.sites)
         for study in self.studies:
             check_sites(names, study.sites)
+            check_parameters(study.strategy, study.sites or names)
 
 
 def check_sites(names: Iterable[str], named: Iterable[str]) -> None:

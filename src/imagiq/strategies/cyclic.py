@@ -13,9 +13,14 @@ Parameters: ``order`` (site names; absent: sorted), ``patience_s`` (an integer).
 
 from __future__ import annotations
 
-from imagiq.federation import Action, Finished, Step, Train, View, Wait
+from collections.abc import Mapping
 
-__all__ = ["decide_cyclic", "decide_incremental"]
+from imagiq.federation import Action, Finished, Step, Train, View, Wait
+from imagiq.strategies.parameters import SITES, WHOLE, Parameter
+
+__all__ = ["PARAMETERS", "decide_cyclic", "decide_incremental"]
+
+PARAMETERS: Mapping[str, Parameter] = {"order": SITES, "patience_s": WHOLE}
 
 
 def decide_cyclic(view: View, me: str) -> Action:

@@ -2,35 +2,47 @@
 
 Each site trains from the newest round; the site with the server role merges when all have, or, past the deadline, when
 the quorum has. A server is only a role in the study's terms: it is a site like others, and everybody can recompute what
-it merges. When it is removed, the first of the remaining sites has the role.
+it merges. When it is removed, the first of the remaining sites has the role; while it is silent, the study stands still:
+where that must not be, see :mod:`imagiq.strategies.swarm`.
 
 What is a valid merge and which is chosen: :mod:`imagiq.strategies.rounds`. A training commit that its round's merge left
 out is late: it is an extra input of the next merge, once, and not counted for the quorum. The weight of an input is its
 number of cases.
 
-Parameters: ``server`` (a site's name; absent: the first), ``quorum`` (number of sites; absent: all), ``deadline_s`` (an
-integer: how long after the quorum was there the server still waits for more; absent: for all).
+Parameters: ``server`` (a site's name; absent: the first), ``sample`` (how many sites are drawn to train in a round, as a
+number or a share; absent: all), ``quorum`` (number of sites; absent: all who were drawn, or more than half of them if
+there is a deadline), ``deadline_s`` (an integer: how long after the quorum was there the server still waits for more;
+absent: not at all).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
-from imagiq.strategies.rounds import Round, chosen_round, late_steps
+from imagiq.federation import Action, Finished, Step, Train, View, Wait
+from imagiq.strategies.draws import drawn
+from imagiq.strategies.parameters import SHARE_OR_WHOLE, SITE, WHOLE, Parameter, share_of
+from imagiq.strategies.rounds import Round, chosen_round, contributions, merge_of
 
-__all__ = ["decide"]
+__all__ = ["PARAMETERS", "decide"]
 
-INPUT_LIMIT = 1000
-"""So many models fit into one merge; what is left over is an input of the next."""
+PARAMETERS: Mapping[str, Parameter] = {
+    "server": SITE,
+    "sample": SHARE_OR_WHOLE,
+    "quorum": WHOLE,
+    "deadline_s": WHOLE,
+}
 
 
 def decide(view: View, me: str) -> Action:
     """Train from the newest round, or merge it when it is my role."""
-    current = chosen_round(view, _least_sites(view))
-    if current.number == view.study.steps:
+    least = _least_sites(view)
+    current = chosen_round(view, least)
+    able = tuple(site for site in view.sites if view.may_train(site, current.model))
+    if current.number == view.study.steps or len(able) < min(least, len(view.sites)):
         return Finished(model=current.model.digest)
-    if all(step.site != me for step in view.steps.trained_from(current.model.digest)):
+    trains = drawn(able, view.study.seed, "sample", current.number + 1)[: max(least, _sample(view, len(able)))]
+    if me in trains and all(step.site != me for step in view.steps.trained_from(current.model.digest)):
         return Train(
             base=current.model.digest,
             step=current.number + 1,
@@ -39,31 +51,26 @@ def decide(view: View, me: str) -> Action:
         )
     if me != _server(view):
         return Wait(why=f"round {current.number + 1}")
-    first = {step.site: step for step in reversed(list(view.trainings_from(current.model))) if step.site in view.sites}
-    return _merge(view, me, current, [first[site] for site in sorted(first)])
+    return _merge(view, me, current, trains)
 
 
-def _merge(view: View, me: str, current: Round, present: Sequence[Step]) -> Action:
-    quorum = _quorum(view)
+def _merge(view: View, me: str, current: Round, trains: Sequence[str]) -> Action:
+    present = _present(view, current)
+    quorum, missing = _quorum(view, len(trains)), set(trains) - {step.site for step in present}
     if len(present) < quorum:
         return Wait(why=f"{quorum - len(present)} more sites")
-    if len(present) < len(view.sites):
-        deadline_s = view.study.strategy.positive("deadline_s")
-        if deadline_s is None:
-            return Wait(why=f"{len(view.sites) - len(present)} more sites")
+    if missing:
+        deadline_s = view.study.strategy.positive("deadline_s") or 0
         over_s = sorted(view.seen_s(step) for step in present)[quorum - 1] + deadline_s
         if view.now_s < over_s:
             return Wait(why="the deadline of the round", until_s=over_s)
-    inputs = [*present, *late_steps(view, current)][: max(INPUT_LIMIT, len(present))]
-    merge = Merge(base=current.model.digest, inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
-    if _has_succeeded(view, me, merge):
-        return Wait(why="the merge of this round: it cannot be used here")
-    return merge
+    return merge_of(view, me, current, present)
 
 
-def _has_succeeded(view: View, me: str, merge: Merge) -> bool:
-    alike = view.steps.merged_into(merge.inputs[0][0])
-    return any(known.site == me and known.commit.parents == merge.parents for known in alike)
+def _present(view: View, current: Round) -> list[Step]:
+    found = contributions(view, current)
+    usable = (next(filter(view.usable, found[site]), None) for site in sorted(found))
+    return [step for step in usable if step is not None]
 
 
 def _server(view: View) -> str:
@@ -71,18 +78,25 @@ def _server(view: View) -> str:
     return named if isinstance(named, str) and named in view.sites else view.sites[0]
 
 
-def _quorum(view: View) -> int:
+def _sample(view: View, sites: int) -> int:
+    """Return how many of so many sites train in a round."""
+    return share_of(view.study.strategy.parameters.get("sample"), sites) or sites
+
+
+def _quorum(view: View, trains: int) -> int:
     """Return how many sites a merge by the server role waits for, whatever the deadline."""
     asked = view.study.strategy.positive("quorum")
-    return len(view.sites) if asked is None else min(asked, len(view.study.sites))
+    if asked is not None:
+        return min(asked, _sample(view, len(view.study.sites)))
+    return trains if view.study.strategy.positive("deadline_s") is None else _least_sites(view)
 
 
 def _least_sites(view: View) -> int:
     """Return how many sites a merge must stand on.
 
     That is the quorum, if the study has one. If it has none, a round that was valid among few members must not become
-    invalid when others join: more than half of the study's sites are enough, or all members where those are fewer.
+    invalid when others join: more than half of the sites that are drawn of the study's are enough, or all that are
+    drawn of the members where those are fewer.
     """
-    asked = view.study.strategy.positive("quorum")
-    most = len(view.study.sites) // 2 + 1
-    return min(most, len(view.sites)) if asked is None else min(asked, len(view.study.sites))
+    asked, most = view.study.strategy.positive("quorum"), _sample(view, len(view.study.sites))
+    return min(most // 2 + 1, _sample(view, len(view.sites))) if asked is None else min(asked, most)

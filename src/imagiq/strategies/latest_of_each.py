@@ -19,13 +19,15 @@ and the step (absent: with all).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
-from imagiq.objects import digest_of
+from imagiq.strategies.draws import drawn
+from imagiq.strategies.parameters import WHOLE, Parameter
 
-__all__ = ["STALE_AFTER", "decide"]
+__all__ = ["PARAMETERS", "STALE_AFTER", "decide", "not_stale"]
+
+PARAMETERS: Mapping[str, Parameter] = {"peers": WHOLE}
 
 STALE_AFTER = 32
 
@@ -33,7 +35,7 @@ STALE_AFTER = 32
 def decide(view: View, me: str) -> Action:
     """Merge what is new, else train, until the budget is spent; then still merge what is new."""
     mine, merged, made = view.newest_training(me), view.newest_merge(me), view.made(me)
-    spent = made >= view.study.steps
+    spent = view.has_spent(me)
     model = max((step for step in (mine, merged) if step is not None), key=lambda step: step.order, default=view.start)
     if spent or model is not merged:
         inputs = _new_inputs(view, me, mine, merged)
@@ -48,7 +50,7 @@ def decide(view: View, me: str) -> Action:
             progress=min(1.0, done / total),
             until=min(1.0, (done + len(view.study.sites)) / total),  # the others train meanwhile
         )
-    if any(view.made(site) < view.study.steps for site in view.sites):
+    if not all(map(view.has_spent, view.sites)):
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)
 
@@ -57,7 +59,7 @@ def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> 
     """Return what to merge: nothing, if no other site has a newer training commit than I merged last."""
     newest = [step for site in _partners(view, me) if (step := view.newest_training(site)) is not None]
     candidates = newest if mine is None else [mine, *newest]
-    inputs = _not_stale(view, candidates)
+    inputs = not_stale(view, candidates)
     if all(step is mine or (merged is not None and step.digest in merged.inputs) for step in inputs):
         return []
     digests = tuple(sorted(step.digest for step in inputs))
@@ -65,7 +67,8 @@ def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> 
     return [] if again else inputs
 
 
-def _not_stale(view: View, candidates: list[Step]) -> list[Step]:
+def not_stale(view: View, candidates: list[Step]) -> list[Step]:
+    """Return the training commits that do not lack too much of what the study holds; see above."""
     margin = STALE_AFTER * len(view.study.sites)
     if sum(view.steps.progress) <= margin:
         return candidates  # nothing lacks more than the study holds
@@ -79,13 +82,7 @@ def _partners(view: View, me: str) -> Sequence[str]:
     peers = view.study.strategy.positive("peers")
     if peers is None or peers >= len(others):
         return others
-    return _drawn(view.study.seed, me, view.made(me), others, peers)
-
-
-@lru_cache(maxsize=4096)
-def _drawn(seed: int, me: str, step: int, others: tuple[str, ...], peers: int) -> tuple[str, ...]:
-    """Return the drawn sites; remembered, since a site decides often between two steps."""
-    return tuple(sorted(others, key=lambda site: digest_of(f"{seed}\n{me}\n{step}\n{site}".encode())))[:peers]
+    return drawn(others, view.study.seed, me, view.made(me))[:peers]
 
 
 def _lacks(view: View, step: Step) -> int:

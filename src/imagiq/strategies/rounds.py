@@ -1,9 +1,11 @@
 """Rounds: which merges are valid, which is chosen, and what came late. A function of the known steps.
 
-A merge of round r is valid if its base is the study's start (r = 1) or a valid merge of round r - 1; if it has, of enough
-sites, one training commit each that was trained from that base; if whatever else it has is late: one training commit of
-a site and a base that no merge on its chain of bases has taken in; and if it weighs each by its number of cases. Chosen
-is the valid merge of the highest round; among equals more sites, then the lower digest; its bases are the chosen chain.
+A site's turn is what it trains from one round: a training commit whose base is that round, and those in which it trained
+on from this one by itself. A merge of round r is valid if its base is the study's start (r = 1) or a valid merge of round
+r - 1; if it has, of enough sites, one training commit each of their turn from that base; if whatever else it has is late:
+one training commit of a turn that no merge on its chain of bases has taken in; and if it weighs each by its number of
+cases. Chosen is the valid merge of the highest round; among equals more sites, then the lower digest; its bases are the
+chosen chain. Of a turn the furthest commit is merged, among equals the first.
 
 A void or contested merge is never chosen, but stays a link: one that others built on it in good faith is valid, or who
 contests its own feed could throw away everybody's work.
@@ -11,17 +13,20 @@ contests its own feed could throw away everybody's work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from imagiq.federation import Step, View
+from imagiq.federation import Merge, Step, View, Wait
 from imagiq.objects import Digest
 
-__all__ = ["Round", "chosen_round", "late_steps"]
+__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of"]
+
+INPUT_LIMIT = 1000
+"""So many models fit into one merge; what is left over is an input of the next."""
 
 _Turn: TypeAlias = tuple[str, Digest]
-"""A site, and the model that it trained from: of what it made of one turn, only one training commit counts."""
+"""A site, and the model that its turn began from: of one turn, only one training commit counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +57,15 @@ class _Rounds:
     takers: dict[_Turn, list[Round]] = field(default_factory=dict)
     trained: dict[Digest, tuple[Step, _Turn]] = field(default_factory=dict)
     untaken: dict[Digest, Step] = field(default_factory=dict)
+    turns: dict[_Turn, list[Step]] = field(default_factory=dict)
 
     def take(self, step: Step) -> None:
         """Take in a step after those that it stands on."""
         if step.kind == "train":
-            self.trained[step.digest] = (step, _turn(step))
+            turn = self._turn_of(step)
+            self.trained[step.digest] = (step, turn)
             self.untaken[step.digest] = step
+            self.turns.setdefault(turn, []).append(step)
         elif step.kind == "start":
             self._add(Round(0, step, 0, 2**31, None))
         elif (found := self._round_of(step)) is not None:
@@ -65,6 +73,11 @@ class _Rounds:
             for digest in step.inputs:
                 self.untaken.pop(digest, None)
                 self.takers.setdefault(self.trained[digest][1], []).append(found)
+
+    def _turn_of(self, step: Step) -> _Turn:
+        base = step.base or step.digest
+        before = self.trained.get(base)
+        return before[1] if before is not None and before[0].site == step.site else (step.site, base)
 
     def _add(self, found: Round) -> None:
         self.by_digest[found.model.digest] = found
@@ -90,7 +103,7 @@ class _Rounds:
         return Round(base.number + 1, merge, sites, min(sites, base.fewest), base)
 
     def is_taken(self, turn: _Turn, head: Round) -> bool:
-        """Tell whether a chain has taken in what a site trained from a base; not so if that base is no round."""
+        """Tell whether a chain has taken in a turn; so it is treated where the turn did not begin from a round."""
         if turn[1] not in self.by_digest:
             return True
         takers = self.takers.get(turn)
@@ -105,8 +118,9 @@ class _Rounds:
         return False
 
 
-def _turn(step: Step) -> _Turn:
-    return (step.site, step.base or step.digest)
+def _furthest_first(step: Step) -> tuple[int, int, Digest]:
+    """Sort what is of one turn; the others of whom a model of it stands on are the same for all."""
+    return (-sum(step.progress), *step.order)
 
 
 def _rounds(view: View) -> _Rounds:
@@ -127,17 +141,51 @@ def chosen_round(view: View, least_sites: int) -> Round:
 def late_steps(view: View, current: Round) -> list[Step]:
     """Return the usable training steps that earlier rounds left out and that no later one has taken in, in causal order.
 
-    Of what a site trained from one base, only the first counts.
+    Of a site's turn, only one counts.
     """
     rounds = _rounds(view)
     late: dict[_Turn, Step] = {}
-    for step in sorted(_left_out(rounds, current), key=lambda step: step.order):
-        turn = _turn(step)
-        if turn in late or step.base == current.model.digest or step.site not in view.sites:
+    for step in sorted(_left_out(rounds, current), key=_furthest_first):
+        turn = rounds.trained[step.digest][1]
+        if turn in late or turn[1] == current.model.digest or step.site not in view.sites:
             continue
         if view.usable(step) and view.steps.is_input(step) and not rounds.is_taken(turn, current):
             late[turn] = step
-    return list(late.values())
+    return sorted(late.values(), key=lambda step: step.order)
+
+
+def contributions(view: View, current: Round) -> Mapping[str, Sequence[Step]]:
+    """Return what each member has trained from a round, as far as it is known and nothing speaks against it.
+
+    The first of each site is what counts if its model is here.
+    """
+    turns = _rounds(view).turns
+    found = {
+        site: [
+            step
+            for step in sorted(turns.get((site, current.model.digest), ()), key=_furthest_first)
+            if view.steps.is_input(step) and step.digest not in view.set_aside
+        ]
+        for site in view.sites
+    }
+    return {site: steps for site, steps in found.items() if steps}
+
+
+def merge_of(view: View, me: str, current: Round, present: Sequence[Step]) -> Merge | Wait:
+    """Return the merge of a round, with what came late; or that I have made it and it cannot be used here.
+
+    Args:
+        view: What I see.
+        me: My name.
+        current: The round before.
+        present: What is merged of it, one usable step of each site.
+    """
+    inputs = [*present, *late_steps(view, current)][: max(INPUT_LIMIT, len(present))]
+    merge = Merge(base=current.model.digest, inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
+    alike = view.steps.merged_into(merge.inputs[0][0])
+    if any(known.site == me and known.commit.parents == merge.parents for known in alike):
+        return Wait(why="the merge of this round: it cannot be used here")
+    return merge
 
 
 def _left_out(rounds: _Rounds, current: Round) -> Iterator[Step]:

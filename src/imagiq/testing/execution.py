@@ -1,10 +1,15 @@
-"""Runs a strategy at several sites to the end, without store, network or models: commits come in any order, sites act at any pace."""
+"""Runs a strategy at several sites, without store, network or models: commits come in any order, sites act at any pace.
 
+What goes wrong is yours to say: sites that are silent, removed or parted, models that are withheld, commits that turn out
+void. All that is drawn follows from the seed.
+"""
+
+# ruff: noqa: S101 - asserts are what this module is for
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
+from random import Random  # noqa: TID251 - draws the pace from a given seed
 
 from imagiq.federation import (
     Action,
@@ -24,8 +29,9 @@ from imagiq.history import History
 from imagiq.objects import JSON, Certificate, Commit, Digest, Parent, Recipe, digest_of
 from imagiq.strategies import BUILT_IN
 
+__all__ = ["Execution", "Worker", "commit_of"]
+
 FEDERATION = digest_of(b"federation")
-LONG_S = 10_000.0
 
 
 def commit_of(
@@ -57,7 +63,7 @@ def commit_of(
 
 @dataclass
 class Worker:
-    """One site: what it knows, what it has written, what it was told."""
+    """One site: what it knows, what it has written, what it was told to do."""
 
     name: str
     study: Study
@@ -69,19 +75,30 @@ class Worker:
     last: Commit | None = None
 
     def __post_init__(self) -> None:
+        """Begin with the study's first model."""
         self.steps = StudyHistory(self.study, self.history.add(self.start))
 
     def learn(self, commit: Commit, now_s: float) -> None:
+        """Take in a commit."""
         entry = self.history.add(commit)
         self.seen_s[commit.digest] = now_s
         self.steps.add(entry, entry.site.removeprefix("key of "), is_input=True)
 
     def can_learn(self, commit: Commit) -> bool:
+        """Tell whether a commit is new, and all that it names is here."""
         return commit.digest not in self.history and not self.history.missing(commit)
 
-    def view(self, members: Collection[str], now_s: float) -> View:
+    def view(self, members: Collection[str], now_s: float, withheld: Collection[Digest] = ()) -> View:
+        """Return what the site sees; withheld models of others are not here."""
+        own = {} if self.last is None else {entry.digest: entry for entry in self.history.chain(self.last.digest)}
+        lacking = {digest for digest in withheld if digest not in own}
         return View(
-            study=self.study, steps=self.steps, members=frozenset(members), now_s=now_s, first_seen_s=self.seen_s
+            study=self.study,
+            steps=self.steps,
+            members=frozenset(members),
+            now_s=now_s,
+            first_seen_s=self.seen_s,
+            complete={entry.digest for entry in self.history} - lacking if lacking else None,
         )
 
     def do(self, work: Work, now_s: float) -> Commit:
@@ -104,7 +121,25 @@ class Worker:
 
 
 class Execution:
-    """A study of sites A, B, C and so on, with 10, 20, 30 ... cases; ``silent`` sites never act."""
+    """A study of sites A, B, C and so on, with 10, 20, 30 ... cases.
+
+    Args:
+        strategy: A built-in one by its name, or a function.
+        sites: How many sites there are, up to 8.
+        steps: The budget.
+        seed: All that is drawn follows from it.
+        silent: Sites that never act.
+        parameters: The strategy's.
+
+    Attributes:
+        members: Who is in the charter; a site that is taken out was removed.
+        groups: Who can reach whom: sites in no group stand alone.
+        withheld: Models that nobody but their author has.
+        voided: Commits that cannot be inputs; see :meth:`void`.
+        commits: All that were written.
+        works: Who did what, in order.
+        now_s: The time, at all sites.
+    """
 
     def __init__(
         self,
@@ -114,12 +149,11 @@ class Execution:
         steps: int,
         seed: int = 0,
         silent: Collection[str] = (),
-        **parameters: JSON | None,
+        parameters: Mapping[str, JSON] | None = None,
     ) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 - a given seed
         self.names = tuple("ABCDEFGH"[:sites])
-        given = {name: value for name, value in parameters.items() if value is not None}
-        named = Named(strategy if isinstance(strategy, str) else "mine", 1, given)
+        named = Named(strategy if isinstance(strategy, str) else "mine", 1, parameters or {})
         self.decide = BUILT_IN[named.name, 1] if isinstance(strategy, str) else strategy
         self.start = commit_of("A's first feed", 1, None, Recipe("study", 1, {}))
         self.study = Study(
@@ -137,14 +171,21 @@ class Execution:
         }
         self.members = set(self.names)
         self.silent = set(silent)
+        self.groups: list[set[str]] = [set(self.names)]
+        self.withheld: set[Digest] = set()
+        self.voided: set[Digest] = set()
         self.commits: list[Commit] = []
         self.works: list[tuple[str, Work]] = []
         self.now_s = 0.0
 
+    def view(self, name: str) -> View:
+        """Return what a site sees."""
+        return self.workers[name].view(self.members, self.now_s, self.withheld)
+
     def action(self, name: str) -> Action:
-        worker = self.workers[name]
-        action = self.decide(worker.view(self.members, self.now_s), name)
-        assert action == self.decide(worker.view(self.members, self.now_s), name), "equal view, equal action"
+        """Return what a site's strategy says."""
+        action = self.decide(self.view(name), name)
+        assert action == self.decide(self.view(name), name), "equal view, equal action"
         return action
 
     def act(self, name: str) -> Action:
@@ -158,19 +199,38 @@ class Execution:
     def tell(self, name: str, commit: Commit | None = None) -> bool:
         """Let a site learn one commit; tell whether there was one to learn."""
         worker = self.workers[name]
-        news = [c for c in self.commits if worker.can_learn(c)] if commit is None else [commit]
+        news = [c for c in self.commits if worker.can_learn(c) and self._reaches(name, c)]
+        news = news if commit is None else [commit]
         if news:
-            worker.learn(self.random.choice(news), self.now_s)
+            chosen = self.random.choice(news)
+            worker.learn(chosen, self.now_s)
+            worker.steps.judge(chosen.digest, is_input=chosen.digest not in self.voided)
         return bool(news)
 
+    def _reaches(self, name: str, commit: Commit) -> bool:
+        """Tell whether somebody near holds a commit; what no strategy made comes from anywhere."""
+        holders = {other for other, worker in self.workers.items() if commit.digest in worker.history}
+        near = {other for group in self.groups if name in group for other in group}
+        return not holders or bool(holders & near)
+
     def tell_all(self) -> None:
-        """Let everybody learn everything."""
-        for name in self.names:
-            while self.tell(name):
-                pass
+        """Let everybody learn everything that it can reach."""
+        while sum(self.tell(name) for name in self.names):
+            pass
+
+    def void(self, digest: Digest) -> None:
+        """Let everybody see that a commit and what its author wrote after it can be no inputs; the work may be done again."""
+        feed, number = next((commit.feed, commit.number) for commit in self.commits if commit.digest == digest)
+        void = [commit for commit in self.commits if commit.feed == feed and commit.number >= number]
+        self.voided |= {commit.digest for commit in void}
+        for worker in self.workers.values():
+            worker.done -= {commit.action for commit in void if commit.action is not None}
+            for commit in void:
+                worker.steps.judge(commit.digest, is_input=False)
 
     @property
     def active(self) -> list[str]:
+        """The members who act."""
         return [name for name in self.names if name in self.members and name not in self.silent]
 
     def run(self, *, most: int = 2_000) -> Mapping[str, Action]:
@@ -198,14 +258,18 @@ class Execution:
         raise AssertionError("the study never ends")
 
     def trainings(self, name: str) -> list[Commit]:
+        """Return a site's training commits."""
         feed = self.workers[name].last
         return [c for c in self.commits if feed is not None and c.feed == feed.feed and c.recipe.name == "train"]
 
     def merges(self) -> list[tuple[str, Merge]]:
+        """Return who merged what, in order."""
         return [(name, work) for name, work in self.works if isinstance(work, Merge)]
 
     def cases_of(self, digest: Digest) -> int | None:
+        """Return on how many cases a commit was trained."""
         return next(commit.cases for commit in self.commits if commit.digest == digest)
 
     def kind_of(self, digest: Digest) -> str:
+        """Return a commit's recipe."""
         return next(commit.recipe.name for commit in self.commits if commit.digest == digest)

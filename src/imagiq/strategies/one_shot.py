@@ -1,0 +1,58 @@
+"""One-shot: each site trains alone until its budget is spent, then all models are merged, once (Zinkevich et al. 2010).
+
+It is one round of :mod:`imagiq.strategies.swarm` in which each turn takes the whole budget. Models are sent once, which
+is why it is chosen, and lie far apart, which is its price.
+
+Parameters: ``quorum`` (number of sites; absent: all members, or more than half of the study's if there is a deadline),
+``deadline_s`` (an integer: how long after the quorum was there more is waited for; absent: not at all if there is a
+quorum), ``patience_s`` (an integer: how long a leader may be silent; absent: an hour).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from imagiq.federation import Action, Finished, Step, Train, View, Wait
+from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority
+from imagiq.strategies.parameters import WHOLE, Parameter
+from imagiq.strategies.rounds import chosen_round, contributions
+
+__all__ = ["PARAMETERS", "decide"]
+
+PARAMETERS: Mapping[str, Parameter] = {"quorum": WHOLE, "deadline_s": WHOLE, "patience_s": WHOLE}
+
+
+def decide(view: View, me: str) -> Action:
+    """Train on until my budget is spent; then merge what all have made of theirs, when it is my turn to lead."""
+    terms, least = _terms(view), min(majority(view), _terms(view).quorum)
+    current = chosen_round(view, least)
+    if on_its_way := is_on_its_way(view, current, least, terms.patience_s):
+        return on_its_way
+    if current.number > 0:
+        return Finished(model=current.model.digest)
+    given = contributions(view, current)
+    mine = next(filter(view.usable, given.get(me, ())), view.start)
+    if view.may_train(me, mine):
+        return _train(view, me, mine)
+    done = {site: [step for step in steps if not view.may_train(site, step)] for site, steps in given.items()}
+    done = {site: steps for site, steps in done.items() if steps}
+    return lead(view, me, current, done, terms) or Wait(why=f"more sites: {len(done)} of {terms.quorum} are done")
+
+
+def _terms(view: View) -> Terms:
+    strategy = view.study.strategy
+    quorum, deadline_s = strategy.positive("quorum"), strategy.positive("deadline_s")
+    usual = len(view.sites) if deadline_s is None else majority(view)
+    return Terms(
+        quorum=usual if quorum is None else min(quorum, len(view.sites)),
+        awaited=len(view.sites),
+        deadline_s=deadline_s or 0,
+        patience_s=strategy.positive("patience_s") or PATIENCE_S,
+    )
+
+
+def _train(view: View, me: str, mine: Step) -> Train | Wait:
+    if any(step.site == me for step in view.steps.trained_from(mine.digest)):
+        return Wait(why="what came of my training: it cannot be used here")
+    made, steps = mine.progress[view.study.sites.index(me)], view.study.steps
+    return Train(base=mine.digest, step=made + 1, progress=made / steps, until=(made + 1) / steps)
