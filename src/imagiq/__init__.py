@@ -8,7 +8,7 @@
         print(bench.log().entries[0])
         weights = bench.weights("latest-of-each@cleveland")
 
-``imagiq.open`` gives a :class:`~imagiq.bench.face.Repository`; ``imagiq.simulate`` runs a federation on this machine; all
+``imagiq.open`` gives a :class:`~imagiq.face.Repository`; ``imagiq.simulate`` runs a federation on this machine; all
 errors are of :class:`~imagiq.errors.ImagiqError`. Importing this loads nothing else: each is loaded when it is used.
 """
 
@@ -18,7 +18,6 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # as typing's, without loading it
 if TYPE_CHECKING:
-    from imagiq.bench.face import open_path as open  # noqa: A004 - it is what one says: imagiq.open
     from imagiq.errors import (
         BudgetSpent,
         Conflict,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         Unsupported,
         Untrusted,
     )
+    from imagiq.face import open_path as open  # noqa: A004 - it is what one says: imagiq.open
     from imagiq.simulation import simulate
 
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "simulate",
 ]
 
-_ELSEWHERE = {"open": ("imagiq.bench.face", "open_path"), "simulate": ("imagiq.simulation", "simulate")}
+_ELSEWHERE = {"open": ("imagiq.face", "open_path"), "simulate": ("imagiq.simulation", "simulate")}
 
 
 def __getattr__(name: str) -> object:

@@ -35,6 +35,8 @@ COMMANDS: Final = MappingProxyType(
         "diff": "Show what differs between two commits.",
         "verify": "Check every signature, fork and merge again.",
         "fsck": "Check everything at rest, and repair it.",
+        "evaluate": "Try a commit's model on cases.",
+        "predict": "Let a commit's model draw into an image.",
         "checkout": "Write a commit's model as a safetensors file.",
         "import": "Make a commit of a safetensors file.",
     }

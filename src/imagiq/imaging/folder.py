@@ -14,7 +14,8 @@ from imagiq.errors import ContractBroken, Misuse, NotFound
 from imagiq.imaging.cache import kept, key_of
 from imagiq.imaging.cases import ImageCases
 from imagiq.imaging.dataset import Dataset, Place, SourceCase, read_dataset, read_places
-from imagiq.imaging.nifti import Volume, read_mask, read_volume, read_volumes, same_place
+from imagiq.imaging.grid import check_over
+from imagiq.imaging.nifti import read_mask, read_volume, read_volumes
 from imagiq.imaging.sites import SiteImages, site_of, split_by_folds, split_by_share
 from imagiq.imaging.slicing import Slicing, check_grid, fitted, resampled, resampled_mask
 
@@ -204,7 +205,7 @@ def prepared(case: SourceCase, dataset: Dataset, how: Preparation) -> dict[str, 
     mask = read_mask(case.mask, dataset.labels)
     first = volumes[0]
     for file, other in [*zip(case.images[1:], volumes[1:], strict=False), (case.mask, mask)]:
-        _check_over(file, other, case.images[0], first)
+        check_over(file, other, case.images[0], first)
     arrays = np.stack([volume.array for volume in volumes])
     if how.slicing is not None:
         pictures = how.slicing.cut(arrays, first.spacing_mm)
@@ -223,21 +224,6 @@ def _arrays(
     pictures: NDArray[Any], truth: NDArray[Any], spacing: tuple[float, ...], dropped: int
 ) -> dict[str, NDArray[Any]]:
     return {"images": pictures, "truth": truth, "spacing_mm": np.array(spacing), "dropped": np.array(dropped)}
-
-
-def _check_over(file: Path, one: Volume, first_file: Path, first: Volume) -> None:
-    if one.array.shape != first.array.shape:
-        raise ContractBroken(
-            "images-shape-differs",
-            f"{file.name} has {one.array.shape} voxels, {first_file.name} {first.array.shape}.",
-            "Resample one to the other, such as by the software that drew the mask.",
-        )
-    if not same_place(one, first):
-        raise ContractBroken(
-            "images-affine-differs",
-            f"The voxels of {file.name} and {first_file.name} lie in different places, by their affines.",
-            "Resample one to the other. If they do lie over each other, correct the header that is wrong.",
-        )
 
 
 def _check_alike(sites: Sequence[SiteImages]) -> None:

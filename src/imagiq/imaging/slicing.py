@@ -14,7 +14,7 @@ from scipy import ndimage  # type: ignore[import-untyped]  # scipy ships no type
 
 from imagiq.errors import Misuse
 
-__all__ = ["AXES", "Slicing", "fitted", "resampled", "resampled_mask"]
+__all__ = ["AXES", "Slicing", "check_grid", "fitted", "put_back_along", "resampled", "resampled_mask"]
 
 AXES: Final[Mapping[str, int]] = MappingProxyType({"sagittal": 0, "coronal": 1, "axial": 2})
 """Name of a plane -> the axis of a volume in RAS that it is perpendicular to."""
@@ -89,13 +89,9 @@ class Slicing:
                 "slices-number", f"There are {len(masks)} masks for {len(numbers)} slices.", "Give one for each slice."
             )
         rows, columns = (shape[each] for each in _axes(axis))
-        factors = self._factors(spacing_mm)
-        fine = (_length(rows, factors[0]), _length(columns, factors[1]))
-        planes = fitted(masks, (len(masks), *fine))
+        planes = put_back_along(masks, (len(masks), rows, columns), (1.0, *self._factors(spacing_mm)))
         nearest = np.abs(np.arange(shape[axis])[:, None] - numbers[None]).argmin(axis=1)
-        planes = planes[nearest][:, _nearest(fine[0], rows, factors[0])]
-        planes = planes[:, :, _nearest(fine[1], columns, factors[1])]
-        return np.ascontiguousarray(self._unstack(planes))
+        return np.ascontiguousarray(self._unstack(planes[nearest]))
 
     def _factors(self, spacing_mm: tuple[float, float, float]) -> tuple[float, float]:
         if not self.spacing_mm:
@@ -180,6 +176,22 @@ def fitted(arrays: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         places.append(slice((want - common) // 2, (want - common) // 2 + common))
     found[tuple(places)] = arrays[tuple(cuts)]
     return found
+
+
+def put_back_along(masks: NDArray[np.uint8], shape: tuple[int, ...], factors: tuple[float, ...]) -> NDArray[np.uint8]:
+    """Undo :func:`resampled` by ``factors`` and :func:`fitted` for masks: each point gets the label nearest to it.
+
+    Args:
+        masks: Resampled and fitted.
+        shape: What they were before.
+        factors: How many times the points they were resampled to along each axis.
+    """
+    fine = tuple(_length(size, factor) for size, factor in zip(shape, factors, strict=True))
+    found = fitted(masks, fine)
+    for axis, (have, want, factor) in enumerate(zip(fine, shape, factors, strict=True)):
+        if have != want or abs(factor - 1.0) >= 1e-3:
+            found = found.take(_nearest(have, want, factor), axis=axis)
+    return np.ascontiguousarray(found)
 
 
 def _axes(axis: int) -> tuple[int, int]:

@@ -27,6 +27,7 @@ __all__ = [
     "Begins",
     "Cases",
     "Checks",
+    "Classifies",
     "Draws",
     "Initial",
     "Later",
@@ -322,6 +323,22 @@ class Draws(Protocol):
 
         Returns:
             Masks [images, *space], labels by the numbers of :attr:`Initial.labels`; 0 lies outside all.
+        """
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A learner whose models say of which class an image is.
+
+    Contract: the same arguments give the same numbers, and neither is changed.
+    """
+
+    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class, in the order of their numbers: [images, classes].
+
+        Args:
+            weights: The model.
+            images: [images, channels, *space]; not preprocessed.
         """
 
 

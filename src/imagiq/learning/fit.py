@@ -16,13 +16,16 @@ from imagiq.learning.settings import SEGMENTATION, Settings
 __all__ = ["check_fit", "check_images", "places_of"]
 
 _NO_LABEL = 255
+_SPACING_PART = 0.02
+"""By so much of it a spacing may differ from the task's."""
+_PIXELS = {2: "pixels", 3: "voxels"}
 
 
 def check_fit(settings: Settings, cases: ImageCases) -> None:
     """Check that cases are those that a task is about.
 
     Raises:
-        ContractBroken: they have other channels, labels or shapes.
+        ContractBroken: they have other channels, labels, shapes or spacings.
     """
     check_kind(cases)
     if cases.channels and tuple(cases.channels) != settings.channels:
@@ -50,6 +53,32 @@ def check_fit(settings: Settings, cases: ImageCases) -> None:
             f"{len(settings.channels)} channels in {settings.dims} dimensions.",
             "Give images [images, channels, *space], and a mask of the same space or one class for each.",
         )
+    _check_grid(settings, cases)
+
+
+def _check_grid(settings: Settings, cases: ImageCases) -> None:
+    """Check that images lie on the grid that the task names; what either leaves open fits."""
+    wanted, space = settings.images, cases.images.shape[2:]
+    if wanted is None:
+        return
+    if wanted.shape and space != wanted.shape:
+        raise ContractBroken(
+            "cases-grid",
+            f"The images have {_by(space)} {_PIXELS[settings.dims]}; the task is about {_by(wanted.shape)}.",
+            "Say in [data] that images are brought to the task's size.",
+        )
+    spacing = cases.spacing_mm
+    if wanted.spacing_mm and any(abs(each / wanted.spacing_mm - 1.0) > _SPACING_PART for each in spacing):
+        raise ContractBroken(
+            "cases-grid",
+            f"The {_PIXELS[settings.dims]} of the images are {' x '.join(f'{each:.3g}' for each in spacing)} mm large; "
+            f"the task is about {wanted.spacing_mm:.3g} mm.",
+            "Say in [data] that images are resampled to the task's spacing.",
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _said(labels: Mapping[str, int]) -> str:

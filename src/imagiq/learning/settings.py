@@ -14,6 +14,7 @@ from imagiq.learning.given import Given, out_of_range
 
 __all__ = [
     "AugmentationSettings",
+    "ImageSettings",
     "LossSettings",
     "NetworkSettings",
     "OptimiserSettings",
@@ -45,6 +46,7 @@ class Parameters(TypedDict, total=False):
     labels: Mapping[str, int]
     regions: Mapping[str, Sequence[str | int]]
     dims: int
+    images: Mapping[str, Any]
     network: Mapping[str, Any] | str
     loss: Mapping[str, Any] | str
     optimiser: Mapping[str, Any] | str
@@ -54,6 +56,21 @@ class Parameters(TypedDict, total=False):
     batch: int
     batch_norm: str
     deterministic: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """What grid the images lie on, so that a model is given others as it was trained on them.
+
+    Attributes:
+        plane: ``axial``, ``coronal`` or ``sagittal`` slices, or ``volume``.
+        spacing_mm: Distance of neighbouring pixels or voxels, along each axis; 0: it may differ from image to image.
+        shape: Pixels or voxels along each axis; empty: they may differ.
+    """
+
+    plane: str
+    spacing_mm: float
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +194,7 @@ class Settings:
         labels: Name of a label -> its number in the truth. Of masks, 0 lies outside all labels and is not named.
         regions: Name -> numbers of the labels that make up a region; masks only.
         dims: 2 for slices, 3 for volumes.
+        images: On what grid they lie; None: the task does not say.
         network: See there, as are the next five.
         batch: Images or patches in a batch.
         batch_norm: ``refused``, ``shared``: merged as everything is; ``local``: stays at the site (FedBN).
@@ -188,6 +206,7 @@ class Settings:
     labels: Mapping[str, int]
     regions: Mapping[str, tuple[int, ...]]
     dims: int
+    images: ImageSettings | None
     network: NetworkSettings
     loss: LossSettings
     optimiser: OptimiserSettings
@@ -222,6 +241,7 @@ def read_settings(kind: str, parameters: Mapping[str, object]) -> Settings:
         labels=labels,
         regions=_regions(labels, given.mapping("regions")) if kind == SEGMENTATION else {},
         dims=dims,
+        images=given.table("images", lambda table: _images(dims, table) if given.has("images") else None),
         network=given.table("network", lambda table: _network(kind, table)),
         loss=given.table("loss", lambda table: _loss(kind, table)),
         optimiser=given.table("optimiser", _optimiser),
@@ -263,6 +283,16 @@ def _regions(labels: Mapping[str, int], given: Mapping[str, Any]) -> dict[str, t
             )
         regions[name] = tuple(sorted(set(numbers)))
     return regions
+
+
+def _images(dims: int, table: Given) -> ImageSettings:
+    known = ("axial", "coronal", "sagittal") if dims == 2 else ("volume",)
+    shape = table.wholes("shape", least=1)
+    if shape and len(shape) != dims:
+        raise out_of_range("images.shape", f"a list of {dims} sizes")
+    return ImageSettings(
+        plane=table.choice("plane", known[0], known), spacing_mm=table.number("spacing_mm", 0.0), shape=shape
+    )
 
 
 def _network(kind: str, table: Given) -> NetworkSettings:

@@ -26,7 +26,7 @@ from imagiq.report.values import Commit, Point, Report, Score, Site, Way, Work
 from imagiq.scoring import FEW, Resampled, measure_of, resampled
 from imagiq.site import SCORES, marks_of, parse_scores
 
-__all__ = ["report_of_repository"]
+__all__ = ["report_of_bench", "report_of_repository"]
 
 ALONE = "local"
 HEADLINES = ("dice", "auc", "accuracy")
@@ -39,7 +39,11 @@ def report_of_repository(path: Path) -> Report:
         NotFound: there is none.
         Corrupt: it is damaged.
     """
-    bench = open_repository(path)
+    return report_of_bench(open_repository(path))
+
+
+def report_of_bench(bench: Bench) -> Report:
+    """Return the report of a repository that is open."""
     return _Reader(bench).report()
 
 

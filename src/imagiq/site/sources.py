@@ -15,9 +15,9 @@ from typing import Protocol, TypeAlias, cast
 
 from imagiq.errors import Misuse, Unsupported
 from imagiq.learning import Cases
-from imagiq.site.toml import Table, suggestion
+from imagiq.site.toml import Table, read_toml, suggestion
 
-__all__ = ["CasesOfSites", "SiteCases", "SiteTable", "cases_of", "read_cases"]
+__all__ = ["CasesOfSites", "SiteCases", "SiteTable", "cases_at", "cases_of", "read_cases"]
 
 GROUP = "imagiq.cases"
 
@@ -100,6 +100,30 @@ def cases_of(given: CasesOfSites) -> dict[str, SiteCases]:
         )
         for table in given
     }
+
+
+def cases_at(path: Path, grid: Mapping[str, object] | None = None) -> dict[str, SiteCases]:
+    """Read the cases that a file's ``[data]`` and ``[unseen]`` name, or all image pairs of a folder.
+
+    Args:
+        path: A TOML file, or a folder as ``kind = "images"`` takes it, with or without ``sites.csv``; of a folder all
+            cases are for training.
+        grid: ``plane``, ``spacing_mm`` and ``shape`` to which the images of a folder are brought.
+
+    Raises:
+        NotFound: there is nothing.
+        ImagiqError: as :func:`read_cases`.
+    """
+    if path.is_dir():
+        whole: dict[str, object] = {"kind": "images", "path": str(path.absolute()), "held_back": 0.0, "validation": 0.0}
+        if (path / "sites.csv").is_file():
+            whole["sites"] = str((path / "sites.csv").absolute())
+        return read_cases(Table(path, "", whole | dict(grid or {})))
+    file = read_toml(path)
+    found = read_cases(file.table("data", needed=True))
+    if unseen := file.table("unseen"):
+        found |= read_cases(unseen)
+    return found
 
 
 def read_cases(table: Table) -> dict[str, SiteCases]:

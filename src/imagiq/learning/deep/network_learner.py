@@ -88,12 +88,15 @@ class NetworkLearner:
         }
         if settings.patch.size:
             architecture["patch"] = list(settings.patch.size)
+        preprocessing = {key: _json(value) for key, value in asdict(settings.preparation).items()}
+        if settings.images is not None:
+            preprocessing["images"] = _json(asdict(settings.images))
         return Initial(
             weights={name: _array(tensor) for name, tensor in self._shared(network).items()},
             architecture=architecture,
             channels=settings.channels,
             labels=dict(settings.labels),
-            preprocessing={key: _json(value) for key, value in asdict(settings.preparation).items()},
+            preprocessing=preprocessing,
         )
 
     def train(self, training: Training) -> Trained:

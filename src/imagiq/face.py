@@ -1,9 +1,12 @@
-"""What ``imagiq.open`` gives: a repository with the verbs of the command line as methods."""
+"""What ``imagiq.open`` gives: a repository with the verbs of the command line as methods.
+
+What they return are values; a notebook shows them as tables.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +26,13 @@ from imagiq.bench.verify import Verification, verify
 from imagiq.merging import weights_of
 
 if TYPE_CHECKING:
+    from imagiq.imaging.grid import Grid
+    from imagiq.learning import Learner, Resources
     from imagiq.merging.arrays import Array
+    from imagiq.report import Report
+    from imagiq.site.evaluating import Evaluation
+    from imagiq.site.predicting import Drawn, Said
+    from imagiq.site.sources import CasesOfSites
 
 __all__ = ["Repository", "open_path"]
 
@@ -72,6 +81,81 @@ class Repository:
     def import_model(self, file: str | os.PathLike[str]) -> str:
         """Write a commit that holds the model of a safetensors file; return the commit's name."""
         return import_model(self.bench, Path(file)).digest
+
+    def evaluate(
+        self,
+        commit: str,
+        cases: str | os.PathLike[str] | CasesOfSites,
+        *,
+        part: str | None = None,
+        learner: Learner | None = None,
+        resources: Resources | None = None,
+    ) -> Evaluation:
+        """Return what a commit's model reaches on cases; nothing is recorded.
+
+        Args:
+            commit: Which model.
+            cases: A TOML file with ``[data]``, a folder of NIfTI pairs, or the cases themselves by site.
+            part: ``held-back``, ``training`` or ``all``; None: held back, but of a folder all.
+            learner: Applies the model; None: the one that its study's task names.
+            resources: What that may use of this machine.
+
+        Raises:
+            ImagiqError: there is no model, or the cases are not those that it is for; the message says what differs.
+        """
+        from imagiq.site.evaluating import PARTS, evaluate, grid_for  # noqa: PLC0415 - loaded when it is used
+        from imagiq.site.sources import cases_at, cases_of  # noqa: PLC0415 - the same
+
+        entry = resolve(self.bench, commit)
+        is_folder = False
+        if isinstance(cases, str | os.PathLike):
+            is_folder = Path(cases).is_dir()
+            found = cases_at(Path(cases), grid_for(self.bench, entry))
+        else:
+            found = cases_of(cases)
+        part = part or ("all" if is_folder else PARTS[0])
+        return evaluate(self.bench, entry, found, part=part, learner=learner, resources=resources)
+
+    def predict(
+        self,
+        commit: str,
+        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]],
+        output: str | os.PathLike[str] | None = None,
+        *,
+        grid: Grid | None = None,
+        learner: Learner | None = None,
+        resources: Resources | None = None,
+    ) -> Drawn | Said:
+        """Return what a commit's model draws into an image, or says of it.
+
+        Args:
+            commit: Which model.
+            images: A NIfTI file that holds all channels; or one for each, in the model's order or by channel's name.
+            output: Where to write the mask as NIfTI, exactly over the image; None: nowhere. What is there is replaced.
+            grid: As in :func:`imagiq.site.predicting.apply`, as are the next two.
+            learner: Applies the model.
+            resources: What that may use of this machine.
+
+        Raises:
+            ImagiqError: there is no model, or the image is not one that it is for; the message says what differs.
+        """
+        from imagiq.site.predicting import Drawn, apply  # noqa: PLC0415 - loaded when it is used
+
+        if isinstance(images, Mapping):
+            files = [f"{name}={os.fspath(file)}" for name, file in images.items()]
+        else:
+            files = [os.fspath(one) for one in ([images] if isinstance(images, str | os.PathLike) else images)]
+        entry = resolve(self.bench, commit)
+        done = apply(self.bench, entry, files, grid=grid, learner=learner, resources=resources)
+        if output is not None and isinstance(done, Drawn):
+            done.write(Path(output))
+        return done
+
+    def report(self) -> Report:
+        """Return the report of this repository; ``imagiq report`` makes a page of it."""
+        from imagiq.report.repository import report_of_bench  # noqa: PLC0415 - loaded when it is used
+
+        return report_of_bench(self.bench)
 
     def close(self) -> None:
         """Let go of the repository; a second call does nothing."""
