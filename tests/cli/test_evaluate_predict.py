@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,11 +100,10 @@ def test_a_mask_is_drawn_over_a_phantom_in_a_shell(
 def test_one_file_of_four_dimensions_and_named_files_in_any_order_give_the_same_mask(
     left: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import nibabel
-
-    volumes = [nibabel.load(path) for path in files(left)]  # type: ignore[attr-defined]
+    nibabel: Any = import_module("nibabel")
+    volumes = [nibabel.load(path) for path in files(left)]
     stacked = np.stack([np.asarray(volume.dataobj) for volume in volumes], axis=-1)
-    nibabel.save(nibabel.Nifti1Image(stacked, volumes[0].affine), tmp_path / "all.nii.gz")  # type: ignore[attr-defined]
+    nibabel.save(nibabel.Nifti1Image(stacked, volumes[0].affine), tmp_path / "all.nii.gz")
     named = [f"{name}={path}" for name, path in zip(("T1", "T1ce", "T2", "FLAIR"), files(left), strict=True)]
     masks = []
     for place, images in enumerate((files(left), [str(tmp_path / "all.nii.gz")], named[::-1])):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from imagiq.errors import ContractBroken, ImagiqError, Misuse
 from imagiq.imaging.grid import Grid, channel_files, grid_of, read_channels
@@ -18,11 +19,13 @@ PLANES = ("axial", "coronal", "sagittal", "volume")
 LABELS = {"ball": 1, "core": 2}
 
 
-def ball(shape: tuple[int, int, int], centre: tuple[float, ...], radius: float, size: tuple[float, ...]) -> np.ndarray:
+def ball(
+    shape: tuple[int, int, int], centre: tuple[float, ...], radius: float, size: tuple[float, ...]
+) -> NDArray[np.uint8]:
     """A ball with a core in a volume; centre and radius in mm from the first voxel's middle."""
     places = np.stack(np.meshgrid(*(np.arange(n) * mm for n, mm in zip(shape, size, strict=True)), indexing="ij"))
     far = np.sqrt(((places - np.array(centre)[:, None, None, None]) ** 2).sum(axis=0))
-    return ((far <= radius).astype(np.uint8) + (far <= radius / 2)).astype(np.uint8)
+    return np.asarray((far <= radius).astype(np.uint8) + (far <= radius / 2), np.uint8)
 
 
 @given(
@@ -71,7 +74,7 @@ def test_a_grid_that_cannot_be_is_refused() -> None:
         {"spacing_mm": float("nan")},
     ):
         with pytest.raises(Misuse):
-            Grid(**wrong)  # type: ignore[arg-type]
+            Grid(**wrong)
 
 
 def test_a_schema_names_a_grid_or_none() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from imagiq.errors import ContractBroken, Misuse, NotFound, Refused, Unsupported
 from imagiq.face import Repository
 from imagiq.imaging.grid import Grid
 from imagiq.imaging.nifti import Volume, read_mask, read_volume, write_volume
-from imagiq.learning import Initial
+from imagiq.learning import JSON, Initial
 from imagiq.simulation import SiteCases, simulate
 from imagiq.site.evaluating import Evaluation
 from imagiq.site.predicting import Drawn
@@ -26,7 +28,7 @@ class OnItsGrid(Threshold):
     """A learner whose task says on what grid images lie."""
 
     def initial(self, seed: int) -> Initial:
-        grid = {"plane": "axial", "spacing_mm": "2.0", "shape": [24, 24]}
+        grid: JSON = {"plane": "axial", "spacing_mm": "2.0", "shape": [24, 24]}
         return replace(super().initial(seed), preprocessing={"images": grid})
 
 
@@ -164,9 +166,8 @@ def test_a_mask_lies_exactly_over_the_image_it_was_drawn_on(plain: Repository, i
     low, high = plain.weights("fedavg")["thresholds"]
     assert np.array_equal(mask.array, (volume.array >= low).astype(np.uint8) + (volume.array >= high))
     assert mask.array.any()
-    import nibabel
-
-    stored = [nibabel.load(path) for path in (image, tmp_path / "mask.nii.gz")]  # type: ignore[attr-defined]
+    nibabel: Any = import_module("nibabel")
+    stored = [nibabel.load(path) for path in (image, tmp_path / "mask.nii.gz")]
     assert stored[0].shape == stored[1].shape
     assert np.array_equal(stored[0].affine, stored[1].affine)
 
