@@ -30,6 +30,8 @@ COMMANDS: Final = MappingProxyType(
         "rotate-key": "Give this site a new key.",
         "remote": "Say where to exchange with others.",
         "sync": "Exchange with all remotes once.",
+        "serve": "Listen for others over https, for this site or as a relay.",
+        "bundle": "Exchange by file.",
         "log": "List commits, the newest first; with --graph as a drawing.",
         "show": "Show all that is known of a commit.",
         "diff": "Show what differs between two commits.",

@@ -25,9 +25,9 @@ def command(folder: Path, card: str | None, *, wants_json: bool) -> None:
 
     Who has it can ask to join, and learns the charter and what the studies do. Commits and models it opens none.
     """
-    _, seat = seat_at(folder)
+    home, seat = seat_at(folder)
     bench = open_repository(seat.path)
-    text, failed = invite(seat, bench, my_key(seat, bench), only_for=None if card is None else read_card(card))
+    text, failed = invite(home, seat, bench, my_key(seat, bench), only_for=None if card is None else read_card(card))
     if wants_json:
         say(as_document({"command": "invite", "invitation": text, "fingerprint": fingerprint(text)}))
         return

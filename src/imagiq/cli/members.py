@@ -12,18 +12,24 @@ from imagiq.cli.homes import JSON_OPTION, seat_at
 from imagiq.cli.printing import as_document, columns, escaped, listed, painted, say
 from imagiq.objects import Charter
 from imagiq.site.founding import my_key
+from imagiq.site.serving import admission_text, admitted
 from imagiq.site.syncing import last_of
 
 __all__ = ["command"]
 
 
 @click.command()
+@click.option("--for-relay", is_flag=True, help="Print the list that a relay needs: keys and pseudonyms, no secrets.")
 @JSON_OPTION
 @click.pass_obj
-def command(folder: Path, *, wants_json: bool) -> None:
+def command(folder: Path, *, for_relay: bool, wants_json: bool) -> None:
     """List the members of the federation, who votes, and when each was last heard of."""
-    _, seat = seat_at(folder)
+    home, seat = seat_at(folder)
     bench = open_repository(seat.path)
+    if for_relay:
+        admits = admitted(seat, bench, my_key(seat, bench), next_key=home.key())
+        say(as_document({"command": "members", "admitted": admits}) if wants_json else admission_text(admits).rstrip())
+        return
     ruling, mine = bench.standing.ruling, my_key(seat, bench).public
     charter = ruling or bench.founding
     members = [

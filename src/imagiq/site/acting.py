@@ -12,9 +12,9 @@ from imagiq.federation.membership import Amendment, Change, Wish, pending, succe
 from imagiq.federation.policy import Answer
 from imagiq.federation.requests import LEAVE, REQUEST, Applicant
 from imagiq.history import Entry
-from imagiq.objects import Charter, Digest, parse_digest
+from imagiq.objects import Charter, Digest
 from imagiq.site.decisions import Order
-from imagiq.site.invitation import Invitation, applicants_in
+from imagiq.site.invitation import Invitation, applicants_in, invitations_made
 from imagiq.site.session import Session
 from imagiq.site.studies import first_model
 
@@ -169,16 +169,9 @@ def _forget_fulfilled(session: Session) -> None:
 
 def invitations_of(session: Session) -> Iterable[Invitation]:
     """Yield the invitations that this site has made."""
-    noted = session.seat.noted("invitations")
-    for record in noted if isinstance(noted, list) else []:
-        if isinstance(record, Mapping):
-            yield Invitation(
-                federation=session.bench.founding.digest,
-                sponsor=session.key.public,
-                introduction=parse_digest(record.get("introduction"), "An invitation's introduction"),
-                secret=session.ring.federation.secret,
-                nonce=bytes.fromhex(str(record.get("nonce"))),
-            )
+    return invitations_made(
+        session.seat, session.bench.founding.digest, session.key.public, session.ring.federation.secret
+    )
 
 
 def carry_requests(session: Session, remote: Remote) -> list[Done]:

@@ -13,6 +13,7 @@ from imagiq.site.card import read_card
 from imagiq.site.connecting import connect
 from imagiq.site.home import Home, Seat
 from imagiq.site.invitation import Introduction, Invitation
+from imagiq.site.serving import made_public, write_admission
 from imagiq.site.session import make_seat, refuse_simulated
 from imagiq.site.studies import described, installed
 from imagiq.site.toml import Table, read_toml
@@ -97,10 +98,13 @@ def found(home: Home, charter: Charter) -> Seat:
     return seat
 
 
-def invite(seat: Seat, bench: Bench, key: SiteKey, *, only_for: Member | None = None) -> tuple[str, list[ImagiqError]]:
+def invite(
+    home: Home, seat: Seat, bench: Bench, key: SiteKey, *, only_for: Member | None = None
+) -> tuple[str, list[ImagiqError]]:
     """Make an invitation, and lay its introduction on the remotes. Nothing is written to the repository.
 
     Args:
+        home: The site's home.
         seat: Whose federation.
         bench: Its repository; for reading is enough.
         key: The site's key there.
@@ -131,7 +135,7 @@ def invite(seat: Seat, bench: Bench, key: SiteKey, *, only_for: Member | None = 
         federation=bench.founding.digest,
         sponsor=key.public,
         secret=ring.federation.secret,
-        remotes=remotes,
+        remotes=made_public(seat, remotes),
     )
     failed: list[ImagiqError] = []
     for settings in remotes:
@@ -148,6 +152,7 @@ def invite(seat: Seat, bench: Bench, key: SiteKey, *, only_for: Member | None = 
     kept = seat.noted("invitations")
     earlier = kept if isinstance(kept, list) else []
     seat.note("invitations", [*earlier[-INVITATIONS_KEPT:], invitation.record()])
+    write_admission(home, seat, bench, key)
     return invitation.text(exchange_key=None if only_for is None else only_for.exchange_key), failed
 
 

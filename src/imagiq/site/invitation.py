@@ -12,8 +12,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from secrets import token_bytes
 from typing import Final
 
@@ -25,6 +26,7 @@ from imagiq.federation.requests import Applicant, parse_applicant
 from imagiq.keys import SiteKey, seal_to
 from imagiq.objects import JSON, Charter, Digest, digest_of, encode, parse_charter, parse_digest
 from imagiq.objects.canonical import decode
+from imagiq.site.home import Seat
 from imagiq.site.settings import RemoteSettings
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Invitation",
     "applicants_in",
     "fingerprint",
+    "invitations_made",
     "leave_request",
     "parse_introduction",
     "read_invitation",
@@ -108,6 +111,11 @@ class Invitation:
         """Where on a remote requests are left: looks like a pseudonym."""
         return self._mac(b"imagiq mailbox 1\n").hex()
 
+    @cached_property
+    def guest(self) -> SiteKey:
+        """The key by which a listener knows who holds the invitation: it may read there, and write to the mailbox."""
+        return SiteKey(self._mac(b"imagiq guest 1\n"))
+
     @property
     def _key(self) -> SealKey:
         return SealKey(self._mac(b"imagiq mailbox key 1\n"), "commits")
@@ -143,6 +151,27 @@ class Invitation:
     def record(self) -> dict[str, object]:
         """Return what its maker keeps, secretly."""
         return {"nonce": self.nonce.hex(), "introduction": self.introduction}
+
+
+def invitations_made(seat: Seat, federation: Digest, sponsor: str, secret: bytes) -> Iterator[Invitation]:
+    """Yield the invitations that a site has made.
+
+    Args:
+        seat: Where they were noted.
+        federation: Which one.
+        sponsor: The site's key.
+        secret: The federation's.
+    """
+    noted = seat.noted("invitations")
+    for record in noted if isinstance(noted, list) else []:
+        if isinstance(record, Mapping):
+            yield Invitation(
+                federation=federation,
+                sponsor=sponsor,
+                introduction=parse_digest(record.get("introduction"), "An invitation's introduction"),
+                secret=secret,
+                nonce=bytes.fromhex(str(record.get("nonce"))),
+            )
 
 
 def leave_request(invitation: Invitation, remote: Remote, applicant: Applicant) -> None:

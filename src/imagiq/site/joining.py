@@ -52,7 +52,7 @@ def look_at(home: Home, invitation: Invitation, *, remotes: tuple[RemoteSettings
     key, failed = home.key(), []
     for settings in chosen:
         try:
-            remote = connect(settings, key, base=home.path)
+            remote = connect(settings, invitation.guest, base=home.path)
             try:
                 introduction = invitation.introduced(remote)
             finally:
@@ -126,7 +126,7 @@ def _seat(home: Home, offer: Offer) -> Seat:
 
 def _left(home: Home, offer: Offer, settings: RemoteSettings, applicant: Applicant) -> ImagiqError | None:
     try:
-        remote: Remote = connect(settings, home.key(), base=home.path)
+        remote: Remote = connect(settings, offer.invitation.guest, base=home.path)
         try:
             leave_request(offer.invitation, remote, applicant)
         finally:
