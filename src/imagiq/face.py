@@ -151,11 +151,19 @@ class Repository:
             done.write(Path(output))
         return done
 
-    def report(self) -> Report:
-        """Return the report of this repository; ``imagiq report`` makes a page of it."""
-        from imagiq.report.repository import report_of_bench  # noqa: PLC0415 - loaded when it is used
+    def report(self, output: str | os.PathLike[str] | None = None) -> Report:
+        """Return the report of this repository.
 
-        return report_of_bench(self.bench)
+        Args:
+            output: Where to write its page, one HTML file; None: nowhere. What is there is replaced.
+        """
+        from imagiq.report.page import page  # noqa: PLC0415 - loaded when it is used
+        from imagiq.report.repository import report_of_bench  # noqa: PLC0415 - the same
+
+        report = report_of_bench(self.bench)
+        if output is not None:
+            Path(output).write_text(page(report), encoding="utf-8", newline="")
+        return report
 
     def close(self) -> None:
         """Let go of the repository; a second call does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from imagiq.bench.as_html import SHORT, table
 from imagiq.bench.bench import Bench
 from imagiq.bench.reading import HeldModel, checked_read, held_model
 from imagiq.bench.schemas import schemas_differ
@@ -59,6 +60,17 @@ class Difference:
     why: str = ""
     tensors: tuple[TensorDifference, ...] = ()
     schemas: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Return the difference as a notebook shows it."""
+        sides = (self.first, self.second)
+        said = " and ".join(f"{side.digest[:SHORT]} ({side.recipe.name} by {side.site})" for side in sides)
+        rows = [
+            (t.name, "yes" if t.changed else "", f"{t.largest:.4g}", f"{t.distance:.4g}", f"{t.relative:.4g}")
+            for t in self.tensors
+        ]
+        columns = ("tensor", "differs", "largest", "distance", "relative")
+        return table(f"{said}: models {self.models}", columns, rows, notes=(*self.schemas, *filter(None, [self.why])))
 
 
 def diff(bench: Bench, first: Entry, second: Entry) -> Difference:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from imagiq.bench.as_html import SHORT, table
 from imagiq.bench.index_state import Marker, count_commits, current_index
 from imagiq.bench.names import pick_site, pick_study
 from imagiq.bench.place import store_folder
@@ -76,6 +77,24 @@ class Log:
     entries: tuple[LogEntry, ...]
     more: bool
     filtered: bool
+
+    def _repr_html_(self) -> str:
+        """Return the log as a notebook shows it."""
+        columns = ("commit", "site", "by", "study", "state", "cases", "measured")
+        rows = (
+            (
+                entry.digest[:SHORT],
+                entry.site,
+                entry.recipe,
+                entry.study_title,
+                entry.state,
+                entry.cases,
+                ", ".join(f"{name} {value}" for name, value in entry.metrics.items()),
+            )
+            for entry in self.entries
+        )
+        title = f"{len(self.entries)} {'commit' if len(self.entries) == 1 else 'commits'}, the newest first"
+        return table(title, columns, rows, more="There are older ones: log(limit=...)." if self.more else "")
 
 
 def log(bench: Bench, *, limit: int = DEFAULT_LIMIT, study: str | None = None, site: str | None = None) -> Log:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imagiq.bench.as_html import SHORT, fields_table, table
 from imagiq.bench.bench import Bench
 from imagiq.bench.reading import HeldModel, checked_read, held_model
 from imagiq.errors import BudgetSpent, Corrupt, NotFound, Unsupported
@@ -20,6 +21,10 @@ from imagiq.merging.layout import Read
 from imagiq.objects import Commit, Digest
 
 __all__ = ["Relative", "Shown", "TensorSummary", "attestations", "show"]
+
+
+MOST_TENSORS = 20
+"""A notebook shows so many tensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +91,33 @@ class Shown:
     children: tuple[Relative, ...]
     seen_by: tuple[str, ...]
     tensors: tuple[TensorSummary, ...]
+
+    def _repr_html_(self) -> str:
+        """Return the commit as a notebook shows it."""
+        commit = self.commit
+        fields = (
+            ("site", f"{self.site}, number {commit.number} of feed {commit.feed[:SHORT]}"),
+            ("study", self.study_title),
+            ("by", f"{commit.recipe.name}, version {commit.recipe.version}"),
+            ("measured", ", ".join(f"{name} {value}" for name, value in commit.metrics.items())),
+            ("cases", commit.cases),
+            ("created", commit.created),
+            ("state", self.state),
+            ("model", f"{self.model} {self.why}".strip()),
+            ("recomputed", self.verdict),
+            ("attested", ", ".join(f"{said} by {site}" for site, said in self.attested.items())),
+            ("seen by", ", ".join(self.seen_by)),
+            ("made from", ", ".join(f"{p.role} {p.digest[:SHORT]} ({p.recipe} by {p.site})" for p in self.parents)),
+            ("made from it", len(self.children) or None),
+        )
+        drawn = fields_table(f"Commit {commit.digest[:SHORT]}", fields)
+        if not self.tensors:
+            return drawn
+        rows = [(t.name, t.dtype, " x ".join(map(str, t.shape)), f"{t.norm:.4g}") for t in self.tensors[:MOST_TENSORS]]
+        more = len(self.tensors) - len(rows)
+        title = f"{len(self.tensors)} tensors"
+        left_out = f"and {more} more" if more else ""
+        return drawn + table(title, ("name", "kind", "shape", "norm"), rows, more=left_out)
 
 
 def show(bench: Bench, entry: Entry, *, tensors: bool = True) -> Shown:

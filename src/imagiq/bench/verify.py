@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from imagiq.bench.as_html import SHORT, table
 from imagiq.bench.bench import Bench
 from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.reading import Progress, checked_read, silent
@@ -89,6 +90,24 @@ class Verification:
         """How many things are forged, forked, voted twice or FALSE."""
         false = sum(merge.finding == Verdict.FALSE.value for merge in self.merges)
         return len(self.forged) + len(self.forks) + len(self.double_votes) + false
+
+    def _repr_html_(self) -> str:
+        """Return what was verified as a notebook shows it."""
+        found = Counter(merge.finding for merge in self.merges)
+        rows = [
+            ("commits", self.commits),
+            ("feeds", self.feeds),
+            ("sites", self.sites),
+            *(((f"commits {state}", number)) for state, number in self.states.items()),
+            *((f"merges {finding}", number) for finding, number in found.items()),
+        ]
+        notes = [
+            *(f"Commit {digest[:SHORT]} is forged: {why}" for digest, why in self.forged.items()),
+            *(f"A key of {fork.site} was used twice at number {fork.number}." for fork in self.forks),
+            *(["A voter voted twice."] if self.double_votes else []),
+        ]
+        what = "nothing is wrong" if not self.problems else f"{self.problems} problems"
+        return table(f"Verified: {what}", ("", ""), rows, notes=notes)
 
 
 def verify(bench: Bench, entry: Entry | None = None, *, progress: Progress = silent) -> Verification:

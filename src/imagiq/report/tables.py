@@ -8,9 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from imagiq.bench.as_html import table
 from imagiq.report.values import Commit, Point, Report, Score, Site, Way, Work
 
 __all__ = ["Table", "csv_of", "tables_of"]
+
+MOST_ROWS = 100
+"""A notebook shows so many rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,12 @@ class Table:
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
+
+    def _repr_html_(self) -> str:
+        """Return the table as a notebook shows it."""
+        left_out = len(self.rows) - MOST_ROWS
+        more = f"and {left_out} more rows" if left_out > 0 else ""
+        return table(self.name, self.columns, self.rows[:MOST_ROWS], more=more)
 
 
 def tables_of(report: Report) -> tuple[Table, ...]:

@@ -261,6 +261,12 @@ class Report:
         """Name of a site -> what people call it."""
         return {site.name: site.title for site in self.sites}
 
+    def _repr_html_(self) -> str:
+        """Return the report as a notebook shows it; :func:`imagiq.report.page.page` makes all of it."""
+        from imagiq.report.as_html import report_as_html  # noqa: PLC0415 - it knows this class
+
+        return report_as_html(self)
+
     def scores_of(self, kind: str, measure: str) -> dict[tuple[str, str, str], Score]:
         """Return the scores of one kind and measure by way, site and place."""
         return {(s.way, s.site, s.at): s for s in self.scores if (s.kind, s.measure) == (kind, measure)}

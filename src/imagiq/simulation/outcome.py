@@ -250,6 +250,13 @@ class Outcome:
         """All ways, the pooled line last."""
         return (*self.ways, *(() if self.pooled is None else (self.pooled,)))
 
+    def _repr_html_(self) -> str:
+        """Return the outcome as a notebook shows it."""
+        from imagiq.report.as_html import report_as_html  # noqa: PLC0415 - only a notebook asks
+        from imagiq.simulation.reporting import report_of  # noqa: PLC0415 - it knows this class
+
+        return report_as_html(report_of(self))
+
     def way(self, title: str) -> Way:
         """Return a way by its title.
 

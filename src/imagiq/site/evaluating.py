@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from imagiq.bench import Bench
+from imagiq.bench.as_html import SHORT, table
 from imagiq.bench.reading import held_model
 from imagiq.errors import Misuse, NotFound, Refused
 from imagiq.history import Entry
@@ -60,6 +61,21 @@ class Evaluation:
     part: str
     sites: tuple[Evaluated, ...]
     warnings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Return the evaluation as a notebook shows it."""
+        measures = self.sites[0].measures
+        rows = [(one.site, one.patients, *(_cell(one, measure.name) for measure in measures)) for one in self.sites]
+        notes = [*self.warnings, *(f"{one.site}: {said}" for one in self.sites for said in one.warnings)]
+        title = f"Commit {self.commit[:SHORT]} on {self.part} cases, with 95 % intervals over patients"
+        return table(title, ("site", "patients", *(measure.title for measure in measures)), rows, notes=notes)
+
+
+def _cell(one: Evaluated, measure: str) -> str:
+    found = one.of.get(measure)
+    if measure in one.silent:
+        return f"tells nothing ({one.silent[measure]})"
+    return "not defined" if found is None else f"{found.point:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def evaluate(

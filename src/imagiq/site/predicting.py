@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagiq.bench import Bench
+from imagiq.bench.as_html import SHORT, table
 from imagiq.bench.reading import held_model
 from imagiq.errors import Misuse, Unsupported
 from imagiq.history import Entry
@@ -50,6 +51,12 @@ class Drawn:
     grid: Grid
     warnings: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """Return how much was drawn as a notebook shows it."""
+        rows = [(one.number, one.name, one.voxels, f"{one.ml:.2f}") for one in self.labels]
+        title = f"Commit {self.commit[:SHORT]} drew, seeing {self.grid.in_words}"
+        return table(title, ("label", "", "voxels", "ml"), rows, notes=self.warnings)
+
     def write(self, path: Path) -> None:
         """Write the mask as NIfTI, so that it lies exactly over the image; errors as :func:`write_mask`'s."""
         write_mask(path, self.mask.array, self.mask)
@@ -63,6 +70,11 @@ class Said:
     classes: Mapping[str, float]
     grid: Grid
     warnings: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Return what was said as a notebook shows it."""
+        rows = [(name, f"{value:.4f}") for name, value in self.classes.items()]
+        return table(f"Commit {self.commit[:SHORT]} says", ("class", "probability"), rows, notes=self.warnings)
 
 
 def apply(
