@@ -10,6 +10,7 @@ from typing import Final
 
 from imagiq.bench.bench import Author, Bench
 from imagiq.bench.catalogue import Catalogue
+from imagiq.bench.checks import Checks
 from imagiq.bench.place import find, holds_repository, store_folder
 from imagiq.clock import Clock, SystemClock
 from imagiq.errors import Corrupt, ImagiqError, NotFound, Unreachable, Untrusted
@@ -49,13 +50,16 @@ def create(path: Path, founding: Charter, *, site_key: SiteKey, feed_key: FeedKe
         return _open_for_writing(store, founding, clock, Author(site_key, feed_key))
 
 
-def open_repository(path: Path, *, read_only: bool = True, clock: Clock | None = None) -> Bench:
+def open_repository(
+    path: Path, *, read_only: bool = True, clock: Clock | None = None, checks: Checks | None = None
+) -> Bench:
     """Open a repository; for writing, one process at a time can.
 
     Args:
         path: The folder that holds ``.imagiq``.
         read_only: Nothing is written, not even verdicts.
         clock: Where the time comes from; the machine's own unless told otherwise.
+        checks: What was checked already, for who opens it again and again to read.
 
     Raises:
         NotFound: there is none.
@@ -75,7 +79,7 @@ def open_repository(path: Path, *, read_only: bool = True, clock: Clock | None =
     with _closed_if_it_fails(store), _explained(path):
         founding = founding_charter(store)
         if read_only:
-            return _with_its_charters(Bench(store, founding, clock=clock, read_only=True))
+            return _with_its_charters(Bench(store, founding, clock=clock, checks=checks, read_only=True))
         return _with_its_charters(_open_for_writing(store, founding, clock, _author(store)))
 
 

@@ -28,6 +28,7 @@ COMMANDS: Final = MappingProxyType(
         "remove": "Let a member be removed.",
         "leave": "Leave a federation.",
         "rotate-key": "Give this site a new key.",
+        "study": "Open, list, watch and stop studies.",
         "remote": "Say where to exchange with others.",
         "sync": "Exchange with all remotes once.",
         "serve": "Listen for others over https, for this site or as a relay.",

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from imagiq.errors import ImagiqError, Misuse, Refused, Unreachable
 from imagiq.exchange import Remote
-from imagiq.federation import Named, Study, check_permitted, check_successor, parse_study
+from imagiq.federation import check_permitted, check_successor, parse_study
 from imagiq.federation.membership import Amendment, Change, Wish, pending, successor, to_vote_for
 from imagiq.federation.policy import Answer
 from imagiq.federation.requests import LEAVE, REQUEST, Applicant
 from imagiq.history import Entry
-from imagiq.objects import Charter, Digest
+from imagiq.objects import Charter
 from imagiq.site.decisions import Order
 from imagiq.site.invitation import Invitation, applicants_in, invitations_made
 from imagiq.site.session import Session
-from imagiq.site.studies import first_model
+from imagiq.site.studies import first_model, proposed
 
 __all__ = ["Done", "act", "carry", "carry_requests", "check_applicant", "invitations_of", "is_in_force", "wished"]
 
@@ -97,37 +97,14 @@ def _no_member(session: Session) -> Refused:
 
 
 def _open_study(session: Session, order: Order) -> Entry:
-    recipe, charter = order.recipe, session.charter
-    task, strategy = recipe.parameters["task"], recipe.parameters["strategy"]
-    if not isinstance(task, Mapping) or not isinstance(strategy, Mapping):
-        raise Misuse("study-terms", "The terms of the study are malformed.", "Open it again.")
-    study = Study(
-        digest=Digest("0" * 64),
-        title=str(recipe.parameters["title"]),
-        strategy=_named(strategy),
-        task=_named(task),
-        steps=1,
-        updates=1,
-        seed=recipe.seed or 0,
-        sites=(),
-    )
-    check_permitted(study, charter)
+    study = proposed(order.recipe)
+    check_permitted(study, session.charter)
     learner = session.learner_of(study.task)
     first = first_model(session.bench, learner, study.seed, session.name, session.cases())
-    entry = session.site.open_study(recipe, first, action=order.action)
+    entry = session.site.open_study(order.recipe, first, action=order.action)
     if parse_study(entry.commit) is not None:  # who opens a study takes part in it
         session.seat.decisions.answer(entry.digest, Answer.ACCEPT)
     return entry
-
-
-def _named(fields: Mapping[str, object]) -> Named:
-    parameters = fields["parameters"]
-    version = fields["version"]
-    return Named(
-        str(fields["name"]),
-        version if isinstance(version, int) else 1,
-        parameters if isinstance(parameters, Mapping) else {},
-    )
 
 
 # ----------------------------------------------------------------------------------------------------- wishes

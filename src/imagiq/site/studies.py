@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points
+from importlib.metadata import version as version_of
 from pathlib import Path
 from secrets import randbelow
 
@@ -13,11 +14,11 @@ from imagiq.errors import Misuse, Refused
 from imagiq.federation import Named, Study, study_recipe
 from imagiq.learning import Initial, Learner
 from imagiq.merging import blobs_of, schema_of
-from imagiq.objects import JSON, Charter, Recipe, Schema, Tree
+from imagiq.objects import JSON, Charter, Digest, Recipe, Schema, Tree
 from imagiq.site.sources import SiteCases
 from imagiq.site.toml import Table, read_toml, suggestion
 
-__all__ = ["code_of", "described", "first_model", "installed", "read_study", "schema_for"]
+__all__ = ["code_of", "described", "first_model", "installed", "proposed", "read_study", "schema_for"]
 
 UNNAMED = re.compile(r"feature-\d+")
 """What a learner calls a channel when it does not know what it will be given."""
@@ -103,6 +104,32 @@ def _strategy(file: Table, strategies: Collection[tuple[str, int]]) -> Named:
     return Named(name, number, table.signed_rest())
 
 
+def proposed(recipe: Recipe) -> Study:
+    """Return what a recipe would open, as far as a charter is asked about it."""
+    task, strategy = recipe.parameters["task"], recipe.parameters["strategy"]
+    if not isinstance(task, Mapping) or not isinstance(strategy, Mapping):
+        raise Misuse("study-terms", "The terms of the study are malformed.", "Open it again.")
+    return Study(
+        digest=Digest("0" * 64),
+        title=str(recipe.parameters["title"]),
+        strategy=_named(strategy),
+        task=_named(task),
+        steps=1,
+        updates=1,
+        seed=recipe.seed or 0,
+        sites=(),
+    )
+
+
+def _named(fields: Mapping[str, JSON]) -> Named:
+    parameters, version = fields["parameters"], fields["version"]
+    return Named(
+        str(fields["name"]),
+        version if isinstance(version, int) else 1,
+        parameters if isinstance(parameters, Mapping) else {},
+    )
+
+
 def described(study: Study) -> Mapping[str, JSON]:
     """Return what a newcomer is told of a study."""
     return {
@@ -117,7 +144,7 @@ def described(study: Study) -> Mapping[str, JSON]:
 
 def installed() -> str:
     """Return which imagiq runs."""
-    return f"imagiq {version('imagiq')}"
+    return f"imagiq {version_of('imagiq')}"
 
 
 def code_of(study: Study) -> tuple[str, ...]:
