@@ -18,6 +18,7 @@ from imagiq.federation import Named
 from imagiq.learning import Learner
 from imagiq.objects import Commit
 from imagiq.site import Local, MemoryMark, Site
+from imagiq.site.sources import SiteCases
 from imagiq.store import MemoryStore
 from imagiq.strategies import BUILT_IN
 
@@ -34,8 +35,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
 def site_of(name: str, bench: Bench) -> Site:
     """Return a site without any case, that decides and never trains."""
     local = Local(
-        training=(),
-        held_back=(),
+        cases=lambda: SiteCases(training=(), held_back=()),
         data="",
         learner_of=_no_learner,
         strategies=BUILT_IN,

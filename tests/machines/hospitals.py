@@ -17,6 +17,7 @@ from imagiq.keys import FeedKey, SiteKey
 from imagiq.merging import blobs_of
 from imagiq.objects import Charter, Digest, Member
 from imagiq.site import Local, MemoryMark, Planned, Site
+from imagiq.site.sources import SiteCases
 from imagiq.site.mark import Mark
 from imagiq.store import FolderStore, MemoryStore, Store
 from imagiq.strategies import BUILT_IN
@@ -90,8 +91,7 @@ class Hospital:
         if seed is None:
             watched.secret_write("feed", feed.seed)
         local = Local(
-            training=self.cases,
-            held_back=self.cases[:3],
+            cases=lambda: SiteCases(training=self.cases, held_back=self.cases[:3]),
             data=self.name,
             learner_of=lambda _: self.toy,
             strategies=BUILT_IN,

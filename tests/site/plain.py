@@ -10,6 +10,7 @@ import numpy as np
 from imagiq.federation import Strategy
 from imagiq.learning import Initial, Predictions, Trained, Weights
 from imagiq.site import Local, MemoryMark, Site
+from imagiq.site.sources import SiteCases
 from imagiq.strategies import BUILT_IN
 from tests.bench.town import SHAPE, Town, feed_key
 
@@ -50,8 +51,7 @@ def site_in(
 ) -> Site:
     chosen = learner or Plain()
     local = Local(
-        training=range(10),
-        held_back=held_back,
+        cases=lambda: SiteCases(training=range(10), held_back=held_back),
         data=name,
         learner_of=lambda _: chosen,
         strategies=strategies,

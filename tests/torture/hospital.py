@@ -18,6 +18,7 @@ from imagiq.exchange import BenchPeer
 from imagiq.keys import FeedKey
 from imagiq.objects import Charter
 from imagiq.site import FileMark, Local, Planned, Site
+from imagiq.site.sources import SiteCases
 from imagiq.store import FolderStore
 from imagiq.strategies import BUILT_IN
 from tests.bench.town import feed_key, founding_charter, site_key
@@ -48,8 +49,7 @@ def open_site(folder: Path, name: str, checks: Checks) -> Site:
     bench = Bench(store, FOUNDING, clock=clock, author=Author(site_key(name), feed), checks=checks)
     plain = Plain()
     local = Local(
-        training=range(10),
-        held_back=range(0),
+        cases=lambda: SiteCases(training=range(10), held_back=range(0)),
         data=name,
         learner_of=lambda _: plain,
         strategies=BUILT_IN,

@@ -11,10 +11,12 @@ from imagiq.exchange.publishing import Published, Publisher, Sent
 from imagiq.exchange.remote import Listed, Remote
 from imagiq.exchange.remote_peer import RemotePeer
 from imagiq.exchange.ring import Keyring
+from imagiq.exchange.turns import Closed, Turns
 
 __all__ = [
     "Ask",
     "BenchPeer",
+    "Closed",
     "Fetched",
     "FolderRemote",
     "Keyring",
@@ -26,6 +28,7 @@ __all__ = [
     "Remote",
     "RemotePeer",
     "Sent",
+    "Turns",
     "asks",
     "fetch_model",
     "pull",

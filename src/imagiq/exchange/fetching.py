@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Final, Protocol, TypeAlias, runtime_checkable
@@ -32,6 +32,7 @@ HELD_BACK_TICKS: Final = 20
 """So long, or as long as its own share took, an author is spared at most while others bring the rest."""
 
 Pieces: TypeAlias = Generator[tuple[Want, bytes], None, None]
+Aside: TypeAlias = Callable[[], AbstractContextManager[None]]
 Batches: TypeAlias = Generator[list[tuple[Want, bytes]], None, None]
 
 
@@ -67,6 +68,7 @@ def fetch_model(
     *,
     progress: Callable[[Fetched], None] = lambda _: None,
     kept: Callable[[Sequence[Digest]], None] = lambda _: None,
+    aside: Aside = nullcontext,
 ) -> bool:
     """Fetch what the model of a commit lacks; tell whether it is complete.
 
@@ -78,6 +80,7 @@ def fetch_model(
         peers: Whom to ask. What one does not give, the others are asked for; who is slow holds nobody up.
         progress: Called as pieces are kept.
         kept: Called with their names.
+        aside: Entered while this thread waits: others may work at the bench meanwhile.
 
     Raises:
         Unreachable: no peer answers any more, or the own disk failed; what came before is kept.
@@ -92,7 +95,7 @@ def fetch_model(
         elif len(wants) == 1:
             batches = _batches(_in_turn(wants, useful))
         else:
-            batches = _Race(wants, useful, author=entry.site, me=me).run()
+            batches = _Race(wants, useful, author=entry.site, me=me, aside=aside).run()
         with closing(batches):
             for batch in batches:
                 bench.models.receive([want for want, _ in batch], {want.digest: raw for want, raw in batch})
@@ -158,8 +161,11 @@ class _Race:
     that this site is first to fetch, and spared for the rest as long as others bring some.
     """
 
-    def __init__(self, wants: Sequence[Want], peers: Sequence[Peer], *, author: str, me: str) -> None:
+    def __init__(
+        self, wants: Sequence[Want], peers: Sequence[Peer], *, author: str, me: str, aside: Aside = nullcontext
+    ) -> None:
         self._peers = peers
+        self._aside = aside
         written = {n: set(peer.writers) for n, peer in enumerate(peers) if isinstance(peer, Written)}
         serving = {n: sites for n, sites in written.items() if author not in sites and sites - {me}}
         self._spared = {n for n, sites in written.items() if author in sites} if serving else set()
@@ -205,7 +211,7 @@ class _Race:
 
     def _next(self) -> list[tuple[Want, bytes]]:
         """Wait for pieces, and return those that are there; none: no more will come."""
-        with self._changed:
+        with self._aside(), self._changed:
             self._changed.wait_for(lambda: self._came or not self._live or not self._left)
             batch, self._came, self._held = self._came, [], 0
             self._changed.notify_all()

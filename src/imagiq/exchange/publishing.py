@@ -81,6 +81,7 @@ class Publisher:
         self._ring = peer.shelf.ring
         self._bench: Bench = peer.shelf.bench
         self._pool = peer.pool
+        self._turns = peer.turns
         self._chooses = chooses
         self._progress = progress
         self._calls = 0
@@ -201,7 +202,8 @@ class Publisher:
         side_by_side = [
             self._pool.submit(self._put_commit, number, entry, key) for number, (entry, key) in enumerate(batch, first)
         ]
-        wait(side_by_side)
+        with self._turns.aside():
+            wait(side_by_side)
         for future, (entry, _) in zip(side_by_side, batch, strict=True):
             future.result()
             self._left.pop(entry.digest, None)
@@ -217,7 +219,8 @@ class Publisher:
     def _put_head(self) -> None:
         """Tell who looks that there is something new; it is a hint, and nobody believes more."""
         line = f"{self._shelf.last_number:012d} {token_hex(4)}\n"
-        self._remote.replace(f"{self._shelf.own}/{FEEDS}/{HEAD}", line.encode("ascii"))
+        with self._turns.aside():
+            self._remote.replace(f"{self._shelf.own}/{FEEDS}/{HEAD}", line.encode("ascii"))
 
     # ----------------------------------------------------------------------------------------------- objects
 
@@ -245,12 +248,15 @@ class Publisher:
         try:
             for name in names:
                 if len(under_way) >= UNDER_WAY:
-                    under_way.popleft().result()
+                    with self._turns.aside():
+                        under_way.popleft().result()
                 under_way.append(self._pool.submit(self._put_held, key, name))
-            while under_way:
-                under_way.popleft().result()
+            with self._turns.aside():
+                while under_way:
+                    under_way.popleft().result()
         finally:
-            wait([future for future in under_way if not future.cancel()])
+            with self._turns.aside():
+                wait([future for future in under_way if not future.cancel()])
 
     def _put_held(self, key: Held, name: Digest) -> None:
         try:
@@ -270,13 +276,16 @@ class Publisher:
     def _listed(self) -> dict[str, int]:
         """Return what the remote says it has of this site, with sizes; listed once: only this site writes there."""
         if self._there is None:
-            self._there = {listed.name: listed.size for listed in self._remote.list(f"{self._shelf.own}/{BLOBS}")}
+            with self._turns.aside():
+                there = {listed.name: listed.size for listed in self._remote.list(f"{self._shelf.own}/{BLOBS}")}
+            self._there = there
         return self._there
 
     def _put(self, name: str, content: bytes) -> None:
         """Put something below the own pseudonym; garbage that a squatter put there first is replaced."""
-        if not self._remote.put_if_absent(name, content) and self._remote.get(name) != content:
-            self._remote.replace(name, content)
+        with self._turns.aside():
+            if not self._remote.put_if_absent(name, content) and self._remote.get(name) != content:
+                self._remote.replace(name, content)
         self._counts["size"] += len(content)
         self._progress(Sent(name, len(content)))
 
@@ -292,7 +301,8 @@ class Publisher:
         if not new:
             return
         sites = sorted(self._shelf.sites)
-        lists = self._pool.map(lambda site: {x.name for x in self._remote.list(f"{site}/{KEYS}")}, sites)
+        with self._turns.aside():
+            lists = list(self._pool.map(lambda site: {x.name for x in self._remote.list(f"{site}/{KEYS}")}, sites))
         there = dict(zip(sites, lists, strict=True))
         for held in new:
             if held in {own.models, own.commits}:
@@ -316,7 +326,8 @@ class Publisher:
 
     def _put_wraps(self, held: Held, exchange_keys: Iterable[str]) -> None:
         raw = self._ring.wrap(held, exchange_keys)
-        self._remote.replace(f"{self._shelf.own}/{KEYS}/{held.key.id}", raw)
+        with self._turns.aside():
+            self._remote.replace(f"{self._shelf.own}/{KEYS}/{held.key.id}", raw)
         self._counts["objects"] += 1
         self._counts["size"] += len(raw)
 

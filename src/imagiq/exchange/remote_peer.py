@@ -17,6 +17,7 @@ from imagiq.exchange.peers import Ask
 from imagiq.exchange.remote import Remote
 from imagiq.exchange.ring import Held, Keyring
 from imagiq.exchange.shelf import Shelf
+from imagiq.exchange.turns import Turns
 from imagiq.history import History
 from imagiq.objects import Commit, Digest
 
@@ -37,6 +38,8 @@ class RemotePeer:
         clock: For :attr:`news_s`.
         wait_s: How long :meth:`heads` waits for news if there are none.
         read_only: Whether nothing shall be published there.
+        turns: Of the bench, if several threads work there: whoever waits for the remote steps aside. The peer itself is for
+            one thread at a time.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class RemotePeer:
         clock: Clock,
         wait_s: float = 0.0,
         read_only: bool = False,
+        turns: Turns | None = None,
     ) -> None:
         self.wait_s = wait_s
         self.read_only = read_only
+        self.turns = turns or Turns()
         self.pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="exchange")
-        self.shelf = Shelf(remote, bench, ring, clock=clock, pool=self.pool)
+        self.shelf = Shelf(remote, bench, ring, clock=clock, pool=self.pool, turns=self.turns)
         self._bench = bench
         self._ring = ring
         self._history: History | None = None
@@ -112,6 +117,8 @@ class RemotePeer:
     def fetch_many(self, wants: Iterable[Want], *, again: bool = False) -> Iterator[tuple[Want, bytes | None]]:
         """Yield objects in the order of the wishes, fetched side by side; few are held at a time.
 
+        A thread that has not the turn at the bench may ask, while the peer is used by another that has it.
+
         Args:
             wants: The wishes.
             again: Ask also for what was not there before, although the remote tells of no news.
@@ -123,16 +130,21 @@ class RemotePeer:
         under_way: deque[tuple[Want, Future[bytes | None]]] = deque()
         try:
             for want in wants:
-                keys = self._keys_for(want.digest)
+                with self.turns.mine():
+                    keys = self._keys_for(want.digest)
                 under_way.append((want, self.pool.submit(fetch, want.digest, want.limit, keys)))
                 if len(under_way) >= SIDE_BY_SIDE:
-                    first, future = under_way.popleft()
-                    yield first, future.result()
+                    yield self._fetched(under_way)
             while under_way:
-                first, future = under_way.popleft()
-                yield first, future.result()
+                yield self._fetched(under_way)
         finally:
-            wait([future for _, future in under_way if not future.cancel()])
+            with self.turns.aside():
+                wait([future for _, future in under_way if not future.cancel()])
+
+    def _fetched(self, under_way: deque[tuple[Want, Future[bytes | None]]]) -> tuple[Want, bytes | None]:
+        want, future = under_way.popleft()
+        with self.turns.aside():
+            return want, future.result()
 
     def _keys_for(self, digest: Digest) -> list[Held]:
         """Return what an object may be sealed under: the keys of the commits that name it."""

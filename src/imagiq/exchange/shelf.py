@@ -18,6 +18,7 @@ from imagiq.exchange.names import SealedNames
 from imagiq.exchange.remote import BLOBS, FEEDS, KEYS, OBJECT_LIMIT, Listed, Remote, parse_entry
 from imagiq.exchange.ring import Held, Keyring
 from imagiq.exchange.sealing import key_id_in, sealed_size
+from imagiq.exchange.turns import Turns
 from imagiq.exchange.wraps import WRAPS_LIMIT, Wraps
 from imagiq.objects import COMMIT_LIMIT, Commit, Digest
 
@@ -71,13 +72,24 @@ class Shelf:
         ring: What opens.
         clock: When news came.
         pool: Where several things are read side by side.
+        turns: Of the bench; whoever waits for the remote steps aside.
     """
 
-    def __init__(self, remote: Remote, bench: Bench, ring: Keyring, *, clock: Clock, pool: Executor) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        bench: Bench,
+        ring: Keyring,
+        *,
+        clock: Clock,
+        pool: Executor,
+        turns: Turns | None = None,
+    ) -> None:
         self.remote = remote
         self.bench = bench
         self.ring = ring
         self.pool = pool
+        self._turns = turns or Turns()
         self.placed: set[Digest] = set()
         """The commits that have been seen on the remote."""
         self.last_number = 0
@@ -143,7 +155,8 @@ class Shelf:
 
     def _list(self, wait_s: float, *, whole: bool) -> None:
         sites = sorted(self.sites)
-        word = self.remote.news(sites, self._word, 0.0 if whole else wait_s)
+        with self._turns.aside():
+            word = self.remote.news(sites, self._word, 0.0 if whole else wait_s)
         unseen = [site for site in sites if site not in self._cursors]
         self._looks += 1
         if not (whole or unseen or word != self._word):
@@ -153,7 +166,9 @@ class Shelf:
             self._hopeless.clear()
         everywhere = sites if whole or word != self._word else unseen
         starts = ["" if whole else self._cursors.get(site, "") for site in everywhere]
-        for site, listed in zip(everywhere, self.pool.map(self._listed, everywhere, starts), strict=True):
+        with self._turns.aside():
+            listings = list(self.pool.map(self._listed, everywhere, starts))
+        for site, listed in zip(everywhere, listings, strict=True):
             self._take_listing(site, listed)
         self._word = word
 
@@ -205,7 +220,8 @@ class Shelf:
         while left > 0 and self._fresh_bytes < FRESH_BYTES and (batch := self._next_entries(min(left, 64))):
             left -= len(batch)
             try:
-                raws = list(self.pool.map(self._raw, batch))
+                with self._turns.aside():
+                    raws = list(self.pool.map(self._raw, batch))
             except Unreachable:
                 for entry in batch:
                     self._backlog.setdefault(entry.pseudonym, deque()).appendleft(entry)
@@ -307,7 +323,8 @@ class Shelf:
     def wraps_of(self, key: str, below: Iterable[str]) -> Iterator[Wraps]:
         """Yield all wraps of a key that are what they should be."""
         for site in below:
-            raw = self.remote.get(f"{site}/{KEYS}/{key}", length=WRAPS_LIMIT + 1)
+            with self._turns.aside():
+                raw = self.remote.get(f"{site}/{KEYS}/{key}", length=WRAPS_LIMIT + 1)
             if raw is None:
                 continue
             try:
@@ -335,7 +352,8 @@ class Shelf:
             author = self.ring.federation.pseudonym(held.statement.author)
             sealed = held.key.name(digest)
             for site in sorted(self._writing | {author}, key=lambda site: (site != self._last_giver, site != author)):
-                raw = self.remote.get(f"{site}/{BLOBS}/{sealed}", length=length)
+                with self._turns.aside():
+                    raw = self.remote.get(f"{site}/{BLOBS}/{sealed}", length=length)
                 if raw is None:
                     continue
                 try:

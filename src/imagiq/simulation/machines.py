@@ -164,8 +164,7 @@ class Machines:
             on_entries=lambda entries: self._on_entries(name, entries),
         )
         local = Local(
-            training=cases.training,
-            held_back=cases.held_back,
+            cases=lambda: cases,
             data=f"simulated {scenario.seed} {name}",
             learner_of=self._learner_of,
             strategies=self._strategies,

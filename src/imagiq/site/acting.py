@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from imagiq.errors import ImagiqError, Misuse, Refused, Unreachable
@@ -100,7 +101,8 @@ def _open_study(session: Session, order: Order) -> Entry:
     study = proposed(order.recipe)
     check_permitted(study, session.charter)
     learner = session.learner_of(study.task)
-    first = first_model(session.bench, learner, study.seed, session.name, session.cases())
+    with session.site.aside():
+        first = first_model(session.bench, learner, study.seed, session.name, session.read_cases())
     entry = session.site.open_study(order.recipe, first, action=order.action)
     if parse_study(entry.commit) is not None:  # who opens a study takes part in it
         session.seat.decisions.answer(entry.digest, Answer.ACCEPT)
@@ -151,7 +153,9 @@ def invitations_of(session: Session) -> Iterable[Invitation]:
     )
 
 
-def carry_requests(session: Session, remote: Remote) -> list[Done]:
+def carry_requests(
+    session: Session, remote: Remote, *, aside: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> list[Done]:
     """Put requests that came by this site's invitations into commits, so that all voters see them.
 
     Raises:
@@ -161,7 +165,9 @@ def carry_requests(session: Session, remote: Remote) -> list[Done]:
     if not session.is_member:
         return done
     for invitation in invitations_of(session):
-        carried = (carry(session, applicant) for applicant in applicants_in(invitation, remote))
+        with aside():
+            applicants = applicants_in(invitation, remote)
+        carried = (carry(session, applicant) for applicant in applicants)
         done += [one for one in carried if one is not None]
     return done
 

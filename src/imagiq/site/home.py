@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from imagiq.bench.place import FEDERATIONS, SETTINGS, holds_repository
@@ -47,11 +48,12 @@ from imagiq.site.settings import (
     remotes_text,
 )
 from imagiq.site.toml import suggestion
-from imagiq.store.files import RealFiles
+from imagiq.store.files import Lock, RealFiles
 
 __all__ = ["Home", "Seat", "find_home", "make_home"]
 
 POLICY: Final = "policy.toml"
+LOOKED_AT_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,20 @@ class Home:
         _make_folder(seat.path, exist_ok=True)
         return seat
 
+    def holder(self) -> int | None:
+        """Return the process that holds the home; None: none does, or it cannot be told."""
+        files, path = RealFiles(), str(self.path / "lock")
+        try:
+            if not Path(path).exists():
+                return None
+            files.lock(path, "").release(clean=True)
+        except BlockingIOError:
+            note = files.read(path).decode("ascii", "replace").split()
+            return int(note[1]) if len(note) == 2 and note[1].isdecimal() else None
+        except OSError:
+            return None
+        return None
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the home: one process at a time writes.
@@ -211,12 +227,11 @@ class Home:
         files = RealFiles()
         path = str(self.path / "lock")
         try:
-            lock = files.lock(path, f"pid {os.getpid()}")
+            lock = _lock_soon(files, path)
         except BlockingIOError as error:
-            note = files.read(path).decode("ascii", "replace").strip() or "pid unknown"
             raise Conflict(
                 "home-locked",
-                f"Another imagiq process ({note}) works in {self.path}.",
+                f"Another imagiq process (pid {self.holder() or 'unknown'}) works in {self.path}.",
                 "Wait until it has ended, or stop it: `imagiq down` stops a running site.",
             ) from error
         except OSError as error:
@@ -227,6 +242,15 @@ class Home:
             yield
         finally:
             lock.release(clean=True)
+
+
+def _lock_soon(files: RealFiles, path: str) -> Lock:
+    """Take the lock; who only looks whether somebody has it is waited for."""
+    try:
+        return files.lock(path, f"pid {os.getpid()}")
+    except BlockingIOError:
+        Event().wait(LOOKED_AT_S)
+        return files.lock(path, f"pid {os.getpid()}")
 
 
 def make_home(path: Path, *, name: str, title: str = "", contact: str = "") -> Home:

@@ -59,16 +59,29 @@ class Pen:
         Args:
             peers: Whom to ask for this site's own feed.
         """
-        self.why_not = "It is not known yet whether this store is an old one."
-        own, known = self._held_at_opening()
+        self.hold()
         answered = [self._has_answered(peer) for peer in peers]
+        return self.conclude(told=any(answered))
+
+    def hold(self) -> None:
+        """Write nothing until :meth:`conclude`; call it before anything is learnt from others."""
+        self.why_not = "It is not known yet whether this store is an old one."
+        self._held_at_opening()
+
+    def conclude(self, *, told: bool) -> Start:
+        """Say whether this store may be written to.
+
+        Args:
+            told: Whether another site has been asked for this site's own feed since :meth:`hold`, and has answered.
+        """
+        own, known = self._held_at_opening()
         site, history = self._author().site.public, self._bench.history
         heads = [head for one in history.feeds_of(site) for head in self._heads_of(one)]
         mark = self._mark.read()
         start = at_start(
             own,
             known=known,
-            told=heads if any(answered) else None,
+            told=heads if told else None,
             mark=None if mark is None else Head(*mark),
             certificates=history.next_certificate(site)[0] - 1,
         )

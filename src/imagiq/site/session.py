@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from secrets import randbelow
+from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from imagiq.bench import Author, Bench
 from imagiq.bench.repository import create, open_repository
@@ -30,31 +31,9 @@ from imagiq.site.sources import SiteCases
 from imagiq.site.toml import read_toml
 from imagiq.strategies import BUILT_IN
 
-__all__ = ["LazyCases", "Session", "make_seat", "open_seat", "refuse_simulated"]
+__all__ = ["Session", "make_seat", "open_seat", "refuse_simulated"]
 
 NO_CASES = SiteCases(training=(), held_back=())
-
-
-@dataclass
-class LazyCases:
-    """A site's cases, read when somebody wants to know something of them.
-
-    Args:
-        read: Reads them.
-        part: Chooses which.
-    """
-
-    read: Callable[[], SiteCases]
-    part: Callable[[SiteCases], Any]
-
-    @cached_property
-    def cases(self) -> Any:  # noqa: ANN401 - their learner knows what they are
-        """The cases."""
-        return self.part(self.read())
-
-    def __len__(self) -> int:
-        """Return how many there are."""
-        return len(self.cases)
 
 
 @dataclass
@@ -95,6 +74,11 @@ class Session:
         return ruling is not None and self.key.public in ruling.names_by_site_key
 
     @property
+    def may_publish(self) -> bool:
+        """Whether this site seals: as a member, or as a founder while not all founders have voted."""
+        return self.bench.author is not None and self.key.public in self.charter.names_by_site_key
+
+    @property
     def name(self) -> str:
         """What the federation calls this site, or shall call it."""
         joined = self.seat.noted("joined")
@@ -105,10 +89,8 @@ class Session:
     @cached_property
     def site(self) -> Site:
         """The site. Its cases are read when they are needed."""
-        read = _once(self.cases)
         local = Local(
-            training=LazyCases(read, lambda cases: cases.training),
-            held_back=LazyCases(read, lambda cases: cases.held_back),
+            cases=self.read_cases,
             data=self._data(),
             learner_of=self.learner_of,
             strategies=self.strategies,
@@ -123,6 +105,19 @@ class Session:
     def learner_of(self, task: Named) -> Learner:
         """Return the learner of a task, with what it may use of this machine."""
         return find(task.name, task.parameters, self.home.settings.resources)
+
+    @cached_property
+    def read_cases(self) -> Callable[[], SiteCases]:
+        """Reads the site's cases once; any thread may call it, and a failure is tried again at the next call."""
+        lock, found = Lock(), list[SiteCases]()
+
+        def read() -> SiteCases:
+            with lock:
+                if not found:
+                    found.append(self.cases())
+                return found[0]
+
+        return read
 
     def cases(self) -> SiteCases:
         """Return the site's cases; none if its settings name none."""
@@ -193,17 +188,6 @@ class Session:
     ) -> None:
         """Close it."""
         self.close()
-
-
-def _once(read: Callable[[], SiteCases]) -> Callable[[], SiteCases]:
-    found: list[SiteCases] = []
-
-    def once() -> SiteCases:
-        if not found:
-            found.append(read())
-        return found[0]
-
-    return once
 
 
 def refuse_simulated(charter: Charter) -> None:

@@ -6,6 +6,7 @@ The site keeps no state of its own beside its store: a site that crashed looks a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,11 +36,12 @@ from imagiq.federation import (
 from imagiq.federation.notices import ASK_CHECK, STOP, is_stopped
 from imagiq.history import Entry
 from imagiq.keys import FeedKey
-from imagiq.learning import Advance, Begins, Cases, Learner, Pending
+from imagiq.learning import Advance, Begins, Learner, Pending
 from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
 from imagiq.site.mark import HighWaterMark
 from imagiq.site.pen import Pen
+from imagiq.site.sources import SiteCases
 from imagiq.site.work import STATE, begin_training, perform
 
 __all__ = ["Local", "Planned", "Site"]
@@ -50,8 +52,7 @@ class Local:
     """What a site has and others do not.
 
     Attributes:
-        training: Its training cases.
-        held_back: Its cases that are never trained on.
+        cases: Reads its cases; called when they are needed, and every time the same.
         data: Tells these cases apart from others, without telling what they are.
         learner_of: Makes the learner that a task names.
         strategies: The strategies that the site's owner has registered, by name and version.
@@ -59,8 +60,7 @@ class Local:
         audit_draw: Draws a number from 0 to 999 for a commit; secret at a real site, so that nobody knows what is audited.
     """
 
-    training: Cases
-    held_back: Cases
+    cases: Callable[[], SiteCases]
     data: str
     learner_of: Callable[[Named], Learner]
     strategies: Mapping[tuple[str, int], Strategy]
@@ -110,12 +110,24 @@ class Site:
         self._running: dict[Digest, Pending] = {}
         self.tell: Callable[[Planned, Advance], None] = lambda *_: None
         """Called now and then, from any thread, with how far a training is."""
+        self.failed: Callable[[Planned, ImagiqError], None] = lambda *_: None
+        """Called when work has failed, with why."""
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Entered while a learner works or a remote is waited for: others may work at the bench meanwhile."""
         self.paused: str | None = None
         """Why nothing new is begun for now, although it could be; None: it is."""
 
     def start(self, peers: Sequence[Peer]) -> Start:
         """Find out whether this store may be written to; see :meth:`Pen.start`."""
         return self._pen.start(peers)
+
+    def hold(self) -> None:
+        """Write nothing until a peer has answered or :meth:`go_alone` is called; see :meth:`Pen.hold`."""
+        self._pen.hold()
+
+    def go_alone(self) -> Start:
+        """Find out whether this store may be written to although nobody answers; see :meth:`Pen.conclude`."""
+        return self._pen.conclude(told=False)
 
     @property
     def why_not(self) -> str | None:
@@ -139,9 +151,10 @@ class Site:
 
     def learn(self, peer: Peer) -> int:
         """Learn commits from a peer, and return how many came; raises as :meth:`sync` does."""
+        news = pull(self.bench, peer)
         if self._pen.why_not is not None:
-            self.start([peer])
-        return pull(self.bench, peer)
+            self._pen.conclude(told=True)
+        return news
 
     def fetch(
         self,
@@ -169,7 +182,12 @@ class Site:
             tried |= set(wanted)
             for entry in map(self.bench.history.__getitem__, wanted):
                 count += fetch_model(
-                    self.bench, entry.digest, peers, progress=partial(progress, entry), kept=partial(kept, entry)
+                    self.bench,
+                    entry.digest,
+                    peers,
+                    progress=partial(progress, entry),
+                    kept=partial(kept, entry),
+                    aside=self.aside,
                 )
         return count
 
@@ -274,9 +292,16 @@ class Site:
     def _evaluation(self, steps: StudyHistory, finished: Finished) -> Action:
         """Measure what came of a study on the own held-back cases, once."""
         work = Evaluate(model=finished.model)
-        if len(self.local.held_back) == 0 or self._action_of(steps.study, work) in self.bench.known.own_actions:
+        if self._action_of(steps.study, work) in self.bench.known.own_actions:
             return finished
-        return work
+        return work if self._holds_cases_back() else finished
+
+    def _holds_cases_back(self) -> bool:
+        """Tell whether there is something to measure on; if the cases cannot be read, who evaluates says so."""
+        try:
+            return len(self.local.cases().held_back) > 0
+        except ImagiqError:
+            return True
 
     def _action_of(self, study: Study, work: Work) -> Digest:
         return identity(study, work, self.name, self.local.data)
@@ -284,6 +309,10 @@ class Site:
     def actions(self) -> Mapping[Digest, Action]:
         """Return what this site should do next in each study that it has joined."""
         return {steps.study.digest: self._decide_in(steps) for steps in self._joined()}
+
+    def is_backed_off(self, study: Study, work: Work) -> bool:
+        """Tell whether work has failed and is not tried again yet."""
+        return self._attempts.retry_at_s.get(self._action_of(study, work), 0.0) > self._clock.now_s()
 
     def plan(self) -> Planned | Wait:
         """Choose what to do now, of all studies: the one in which this site has done least comes first.
@@ -347,7 +376,7 @@ class Site:
                 recipe=work.recipe(planned.study, self.name),
                 bench=self.bench,
                 learner=learner,
-                training=self.local.training,
+                training=self.local.cases().training,
                 state=self.state_in(planned.study),
                 tell=lambda advance: self.tell(planned, advance),
             )
@@ -390,10 +419,10 @@ class Site:
             recipe=recipe,
             bench=self.bench,
             learner=self._learner(planned.study),
-            training=self.local.training,
-            held_back=self.local.held_back,
+            cases=self.local.cases,
             state=self.state_in(planned.study) if needs_state else b"",
             pending=pending,
+            aside=self.aside,
         )
         return self._pen.commit(
             recipe,
@@ -412,6 +441,7 @@ class Site:
         return self._learners[study.digest]
 
     def _fail(self, planned: Planned, error: ImagiqError) -> None:
+        self.failed(planned, error)
         if self._attempts.fail(planned.action, error.code, self._clock.now_s()):
             recipe = Recipe("trouble", 1, {"action": planned.action, "code": error.code})
             self._pen.commit(recipe, study=planned.study.digest)

@@ -15,7 +15,7 @@ from imagiq.site.connecting import connect
 from imagiq.site.serving import write_admission
 from imagiq.site.session import Session
 
-__all__ = ["RemoteNews", "Synced", "last_of", "sync_seat", "sync_with"]
+__all__ = ["RemoteNews", "Synced", "connected", "last_of", "sync_seat", "sync_with"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,10 @@ class Synced:
     is_member: bool
     newest: Mapping[str, str] = field(default_factory=dict)
 
+    def after(self, failed: Sequence[RemoteNews]) -> Synced:
+        """Return it with what failed before."""
+        return replace(self, remotes=(*failed, *self.remotes))
+
 
 def sync_seat(session: Session, *, insist: bool = False) -> Synced:
     """Sync a federation with all its remotes; one that fails does not keep the others from being asked.
@@ -63,23 +67,23 @@ def sync_seat(session: Session, *, insist: bool = False) -> Synced:
         Unreachable: the own disk failed.
     """
     with ExitStack() as stack:
-        peers: dict[str, RemotePeer] = {}
-        failed: dict[str, RemoteNews] = {}
-        for settings in session.seat.remotes():
-            try:
-                remote = connect(settings, session.key, base=session.seat.path)
-            except ImagiqError as error:
-                failed[settings.name] = RemoteNews(remote=settings.name, error=error)
-                continue
-            peer = RemotePeer(remote, session.bench, session.ring, clock=session.clock, read_only=settings.read_only)
-            peers[settings.name] = stack.enter_context(peer)
-        synced = sync_with(session, peers, insist=insist)
-        return Synced(
-            remotes=(*failed.values(), *synced.remotes),
-            done=synced.done,
-            is_member=synced.is_member,
-            newest=synced.newest,
-        )
+        peers, failed = connected(session, stack)
+        return sync_with(session, peers, insist=insist).after(failed)
+
+
+def connected(session: Session, stack: ExitStack) -> tuple[dict[str, RemotePeer], list[RemoteNews]]:
+    """Connect to the remotes of a federation; return them by name, and why others are none."""
+    peers: dict[str, RemotePeer] = {}
+    failed: list[RemoteNews] = []
+    for settings in session.seat.remotes():
+        try:
+            remote = connect(settings, session.key, base=session.seat.path)
+        except ImagiqError as error:
+            failed.append(RemoteNews(remote=settings.name, error=error))
+            continue
+        peer = RemotePeer(remote, session.bench, session.ring, clock=session.clock, read_only=settings.read_only)
+        peers[settings.name] = stack.enter_context(peer)
+    return peers, failed
 
 
 def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool = False) -> Synced:
@@ -100,17 +104,12 @@ def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool
     if session.site.why_not is None:
         done += act(session, insist=insist)
     session.refresh()
-    if session.bench.author is not None and _may_publish(session):
+    if session.may_publish:
         news |= {name: _push(publisher, news[name]) for name, publisher in publishers.items()}
     write_admission(session.home, session.seat, session.bench, session.key)
     return Synced(
         remotes=tuple(news.values()), done=tuple(done), is_member=session.is_member, newest=newest_of(session)
     )
-
-
-def _may_publish(session: Session) -> bool:
-    """Tell whether this site seals: as a member, or as a founder while not all founders have voted."""
-    return session.key.public in session.charter.names_by_site_key
 
 
 def _learn(session: Session, name: str, peer: RemotePeer) -> RemoteNews:
@@ -131,7 +130,7 @@ def _fetch(
         return
 
     def pass_on(entry: Entry, pieces: Sequence[Digest]) -> None:
-        for name in publishers.keys() & peers.keys() if _may_publish(session) else ():
+        for name in publishers.keys() & peers.keys() if session.may_publish else ():
             if entry.site not in peers[name].writers and news[name].error is None:
                 try:
                     publishers[name].pass_on(entry, pieces)

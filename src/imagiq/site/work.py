@@ -6,8 +6,9 @@ A learner is a plugin: whatever it raises ends here, as an error without any val
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from imagiq.bench import Bench
 from imagiq.errors import ContractBroken, ImagiqError, Refused
@@ -16,6 +17,7 @@ from imagiq.learning import Advance, Cases, Learner, Pending, Training, begin, p
 from imagiq.merging import Input, blobs_of, weighted_mean, weights_of
 from imagiq.objects import Digest, Recipe, Schema, Tree, decimal
 from imagiq.site.judging import SCORES, marks_of, scores_of
+from imagiq.site.sources import SiteCases
 
 __all__ = ["STATE", "Result", "begin_training", "perform"]
 
@@ -23,6 +25,7 @@ STATE = "state"
 """The sidecar of a training commit: what the site's next training in the study begins with."""
 
 Told = TypeVar("Told")
+Aside: TypeAlias = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +92,10 @@ def perform(
     recipe: Recipe,
     bench: Bench,
     learner: Learner,
-    training: Cases,
-    held_back: Cases,
+    cases: Callable[[], SiteCases],
     state: bytes = b"",
     pending: Pending | None = None,
+    aside: Aside = nullcontext,
 ) -> Result:
     """Do the work.
 
@@ -102,10 +105,10 @@ def perform(
         recipe: The recipe of the commit to come.
         bench: Where the models are, and where the new one goes.
         learner: Trains and predicts.
-        training: The site's training cases.
-        held_back: The site's cases that are never trained on.
+        cases: Reads the site's cases.
         state: What the site's last training in the study left.
         pending: The training, if it was begun before.
+        aside: Entered while the learner works, or models are merged: nobody else needs to wait for that.
 
     Raises:
         ContractBroken: the learner failed or gave what is no model of the study.
@@ -114,12 +117,12 @@ def perform(
     if isinstance(work, Train):
         if pending is None:
             pending = begin_training(
-                work, study=study, recipe=recipe, bench=bench, learner=learner, training=training, state=state
+                work, study=study, recipe=recipe, bench=bench, learner=learner, training=cases().training, state=state
             )
-        return _train(work, bench, pending)
+        return _train(work, bench, pending, aside)
     if isinstance(work, Merge):
-        return _merge(work, bench)
-    return _evaluate(work, bench, learner, held_back, state)
+        return _merge(work, bench, aside)
+    return _evaluate(work, bench, learner, cases().held_back, state, aside)
 
 
 def _model(bench: Bench, commit: Digest) -> tuple[Schema, Tree]:
@@ -130,26 +133,29 @@ def _model(bench: Bench, commit: Digest) -> tuple[Schema, Tree]:
     return bench.models.schema(tree.schema), tree
 
 
-def _train(work: Train, bench: Bench, pending: Pending) -> Result:
+def _train(work: Train, bench: Bench, pending: Pending, aside: Aside) -> Result:
     schema, _ = _model(bench, work.base)
-    trained = _guarded(pending.result)
+    with aside():
+        trained = _guarded(pending.result)
     kept = bench.models.keep(schema, blobs_of(schema, trained.weights))
     bench.checks.gate(schema, kept, bench.store.read)
     sidecar = {STATE: trained.state} if trained.state else {}
     return Result(tree=kept, metrics=_recorded(trained.metrics), cases=trained.cases, sidecar=sidecar)
 
 
-def _merge(work: Merge, bench: Bench) -> Result:
+def _merge(work: Merge, bench: Bench, aside: Aside) -> Result:
     models = [(_model(bench, commit), weight) for commit, weight in work.inputs]
     schema = models[0][0][0]
     inputs = [Input(tree, weight) for (_, tree), weight in models]
-    return Result(tree=bench.models.keep(schema, weighted_mean(schema, inputs, bench.store.read)))
+    with aside():
+        return Result(tree=bench.models.keep(schema, weighted_mean(schema, inputs, bench.store.read)))
 
 
-def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases, state: bytes) -> Result:
+def _evaluate(work: Evaluate, bench: Bench, learner: Learner, cases: Cases, state: bytes, aside: Aside) -> Result:
     schema, tree = _model(bench, work.model)
     weights = weights_of(schema, tree, bench.store.read)
-    said = _guarded(lambda: predict(learner, weights, cases, state))
+    with aside():
+        said = _guarded(lambda: predict(learner, weights, cases, state))
     marks = marks_of(said)
     return Result(metrics=_recorded(marks.points()), cases=marks.patients, sidecar={SCORES: scores_of(said)})
 

@@ -1,0 +1,172 @@
+"""Sites as real processes: started, killed, stopped for a while, and what their repositories hold."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imagiq.bench import Bench
+from imagiq.bench.repository import open_repository
+from imagiq.errors import Corrupt
+from imagiq.objects import Digest
+from tests.site.homes import Homes
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120.0
+
+STUDY = """\
+title = "{title}"
+seed = 7
+
+[strategy]
+name = "{strategy}"
+
+[task]
+learner = "logistic"
+features = 13
+learning_rate = "0.05"
+
+[budget]
+steps = {steps}
+updates = {updates}
+"""
+
+
+def until(what: str, holds: Callable[[], Any], *, within_s: float = PATIENCE_S) -> float:
+    """Wait until something holds; return how many seconds that took."""
+    began_s = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}"
+        time.sleep(0.05)
+    return time.monotonic() - began_s
+
+
+@dataclass
+class Town:
+    """Homes whose sites run as processes.
+
+    Attributes:
+        homes: The homes.
+        names: The sites.
+        running: The processes.
+    """
+
+    homes: Homes
+    names: tuple[str, ...]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def seat(self, name: str) -> Path:
+        (seat,) = (self.homes[name] / "federations").iterdir()
+        return seat
+
+    # ------------------------------------------------------------------------------------------------ processes
+
+    def up(self, *names: str, program: tuple[str, ...] = ("-m", "imagiq"), **environment: str) -> None:
+        for name in names or self.names:
+            with (self.homes.folder / f"{name}.log").open("ab") as log:
+                self.running[name] = subprocess.Popen(
+                    [sys.executable, *program, "-C", str(self.homes[name]), "up"],
+                    env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", **environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Send a signal to the site's process alone; wait if it ends by that."""
+        self.running[name].send_signal(number)
+        if number == signal.SIGKILL:
+            self.running.pop(name).wait()
+
+    def stop(self) -> None:
+        """Kill all that still runs."""
+        for process in self.running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+        self.running.clear()
+
+    def log(self, name: str) -> str:
+        return (self.homes.folder / f"{name}.log").read_text("utf-8")
+
+    # ------------------------------------------------------------------------------------------------ what is known
+
+    def study(
+        self, opener: str, *, title: str = "Angina", strategy: str = "fedavg", steps: int = 3, updates: int = 50
+    ) -> None:
+        file = self.homes.folder / f"{title}.toml"
+        file.write_text(STUDY.format(title=title, strategy=strategy, steps=steps, updates=updates), "utf-8")
+        self.homes.at(opener, "study", "open", str(file))
+
+    def bench(self, name: str) -> Bench | None:
+        """Return what a site's disk holds; None: it is just being written."""
+        try:
+            return open_repository(self.seat(name))
+        except Corrupt:
+            return None
+
+    def commits(self, name: str) -> frozenset[Digest]:
+        bench = self.bench(name)
+        return frozenset() if bench is None else frozenset(entry.digest for entry in bench.history)
+
+    def made(self, name: str, recipe: str) -> dict[str, list[Digest]]:
+        """Return by site the commits of a recipe that a site knows."""
+        found: dict[str, list[Digest]] = {}
+        bench = self.bench(name)
+        for entry in bench.history if bench is not None else ():
+            if entry.commit.recipe.name == recipe:
+                found.setdefault(bench.standing.name_of(entry) if bench is not None else "", []).append(entry.digest)
+        return found
+
+    def merges(self, name: str) -> dict[Digest, Digest | None]:
+        bench = self.bench(name)
+        assert bench is not None
+        return {e.digest: e.commit.tree for e in bench.history if e.commit.recipe.name == "merge"}
+
+    def status(self, name: str) -> dict[str, Any]:
+        said = self.homes.at(name, "status", "--json").json
+        assert isinstance(said, dict)
+        return said
+
+    def is_done(self, *names: str, title: str = "Angina") -> bool:
+        """Tell whether sites say that nothing is left to do in a study."""
+        for name in names or self.names:
+            studies = [s for f in self.status(name)["federations"] for s in f["studies"] if s["title"] == title]
+            if [study["state"] for study in studies] != ["done"]:
+                return False
+        return True
+
+    def settled(self, *names: str) -> bool:
+        """Tell whether sites are done and know the same."""
+        chosen = names or self.names
+        return self.is_done(*chosen) and len({self.commits(name) for name in chosen}) == 1
+
+
+@contextmanager
+def town_of(folder: Path, *names: str) -> Iterator[Town]:
+    """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end."""
+    homes = Homes(folder)
+    homes.init(*names)
+    members = "".join(f'[[member]]\ncard = "{homes.card(name)}"\n' for name in names[1:])
+    homes.found(names[0], f'title = "Heart"\n{members}')
+    text = homes.invite(names[0])
+    for name in names[1:]:
+        homes.at(name, "join", text, "--yes")
+    homes.sync(*names, rounds=2)
+    for name in names:
+        (homes[name] / "policy.toml").write_text('otherwise = "accept"\n', "utf-8")
+    town = Town(homes, names)
+    try:
+        yield town
+    finally:
+        town.stop()
