@@ -17,8 +17,8 @@ from imagiq.keys import FeedKey, SiteKey
 from imagiq.merging import blobs_of
 from imagiq.objects import Charter, Digest, Member
 from imagiq.site import Local, MemoryMark, Planned, Site
-from imagiq.site.sources import SiteCases
 from imagiq.site.mark import Mark
+from imagiq.site.sources import SiteCases
 from imagiq.store import FolderStore, MemoryStore, Store
 from imagiq.strategies import BUILT_IN
 from imagiq.testing.files import SimulatedFiles

@@ -16,6 +16,7 @@ from imagiq.history import Entry
 from imagiq.objects import Charter
 from imagiq.site.decisions import Order
 from imagiq.site.invitation import Invitation, applicants_in, invitations_made
+from imagiq.site.serving import write_admission
 from imagiq.site.session import Session
 from imagiq.site.studies import first_model, proposed
 
@@ -55,6 +56,7 @@ def act(session: Session, *, insist: bool = False) -> list[Done]:
         done.append(vote)
     _forget_fulfilled(session)
     session.refresh()
+    write_admission(session.home, session.seat, session.bench, session.key)
     return done
 
 

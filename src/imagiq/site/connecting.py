@@ -10,11 +10,16 @@ from imagiq.exchange import FolderRemote, PatientRemote, Remote
 from imagiq.keys import SiteKey
 from imagiq.site.settings import RemoteSettings
 
-__all__ = ["connect"]
+__all__ = ["connect", "connect_once"]
 
 
 def connect(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remote:
-    """Return a remote that is asked again when it fails for a moment. Buckets and https are loaded only where needed.
+    """Return a remote that is asked again when it fails for a moment; see :func:`connect_once`."""
+    return PatientRemote(connect_once(settings, key, base=base), SystemRandom().random)
+
+
+def connect_once(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remote:
+    """Return a remote. Buckets and https are loaded only where they are used.
 
     Args:
         settings: What the owner has set.
@@ -25,10 +30,6 @@ def connect(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remote:
         Misuse: an address or setting cannot be.
         Unreachable: a folder is not there.
     """
-    return PatientRemote(_plainly(settings, key, base), SystemRandom().random)
-
-
-def _plainly(settings: RemoteSettings, key: SiteKey, base: Path) -> Remote:
     proxy = settings.proxy or None
     if settings.kind == "bucket":
         from imagiq.exchange.bucket import BucketRemote  # noqa: PLC0415 - it loads much

@@ -292,6 +292,7 @@ class Running:
 
     def _note_failure(self, planned: Planned, error: ImagiqError) -> None:
         what = f"{type(planned.work).__name__.lower()} in '{planned.study.title}'"
+        self.session.report(planned, error)
         self._hooks.tell(Told(federation=self.name, what=what, error=error))
 
     def _be_in_trouble(self, error: ImagiqError) -> None:

@@ -25,8 +25,9 @@ from imagiq.keys import FeedKey, SiteKey
 from imagiq.learning import Learner, find
 from imagiq.objects import Charter, Digest
 from imagiq.site.agenda import answer_of, requests_of
+from imagiq.site.failures import report_of, schema_of_study, write_report
 from imagiq.site.home import Home, Seat
-from imagiq.site.site import Local, Site
+from imagiq.site.site import Local, Planned, Site
 from imagiq.site.sources import SiteCases
 from imagiq.site.toml import read_toml
 from imagiq.strategies import BUILT_IN
@@ -99,8 +100,22 @@ class Session:
         )
         mark = self.seat.mark(self.bench.founding.digest)
         site = Site(self.name, self.bench, local, clock=self.clock, mark=mark)
+        site.failed = self.report
         self._pause(site)
         return site
+
+    def report(self, planned: Planned, error: ImagiqError) -> None:
+        """Leave a report of a failure that its owner can hand on; where that cannot be written, there is none."""
+        report = report_of(
+            error,
+            kind=planned.work.recipe(planned.study, self.name).name,
+            study=planned.study,
+            schema=schema_of_study(self.bench, planned.study.digest),
+            device=self.home.settings.resources.device,
+            when=self.clock.utc(),
+        )
+        with suppress(ImagiqError, OSError):
+            write_report(self.seat.path, planned.action, report)
 
     def learner_of(self, task: Named) -> Learner:
         """Return the learner of a task, with what it may use of this machine."""

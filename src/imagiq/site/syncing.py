@@ -12,7 +12,6 @@ from imagiq.history import Entry, History
 from imagiq.objects import Digest
 from imagiq.site.acting import Done, act, carry_requests
 from imagiq.site.connecting import connect
-from imagiq.site.serving import write_admission
 from imagiq.site.session import Session
 
 __all__ = ["RemoteNews", "Synced", "connected", "last_of", "sync_seat", "sync_with"]
@@ -106,7 +105,6 @@ def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool
     session.refresh()
     if session.may_publish:
         news |= {name: _push(publisher, news[name]) for name, publisher in publishers.items()}
-    write_admission(session.home, session.seat, session.bench, session.key)
     return Synced(
         remotes=tuple(news.values()), done=tuple(done), is_member=session.is_member, newest=newest_of(session)
     )

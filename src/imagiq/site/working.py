@@ -64,7 +64,12 @@ def _work(session: Session, stack: ExitStack) -> Worked:
     if isinstance(planned, Wait):
         return Worked(federation=name, synced=synced, why=planned.why, is_done=_is_done(session))
     errors: list[ImagiqError] = []
-    session.site.failed = lambda _, error: errors.append(error)
+
+    def failed_with(planned: Planned, error: ImagiqError) -> None:
+        session.report(planned, error)
+        errors.append(error)
+
+    session.site.failed = failed_with
     entry = _performed(session, planned)
     synced = sync_with(session, peers).after(failed)
     error = errors[0] if errors else None
