@@ -10,7 +10,7 @@ CORE_ROOMS := objects keys history federation strategies merging
 CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-heart test test-core lint planted torture bench clean
+.PHONY: help demo demo-heart test test-core lint planted torture bench picture clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ torture: .venv/.dev ## the long form of the state machines and crash tests
 
 bench: .venv/.dev ## the budgets, each beside its limit line
 	$(BIN)/python -m benchmarks $(ARGS)
+
+picture: .venv/.learning ## render the demo's report for README.md (needs Chromium)
+	$(BIN)/imagiq demo brain --folder build/picture --fresh --quiet
+	$(BIN)/python docs/pictures/render.py build/picture/report.html docs/pictures/report.png
 
 clean: ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -39,6 +39,7 @@ BENCHMARKS = {
     "sites": Benchmark("benchmarks.budgets.sites", "200 simulated sites"),
     "round": Benchmark("benchmarks.budgets.rounds", "a simulated round beside the learner"),
     "training": Benchmark("benchmarks.budgets.training", "a step, a round and an idle site with networks"),
+    "report": Benchmark("benchmarks.budgets.pages", "the report of 4 sites and 6 studies"),
     "exchange": Benchmark("benchmarks.budgets.exchange", "sealing; https, bucket and folder beside what carries them"),
     "tests": Benchmark("benchmarks.budgets.core_tests", "the core tests"),
     "heart": Benchmark("benchmarks.budgets.heart", "FLamby's Heart-Disease protocol through imagiq"),

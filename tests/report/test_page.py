@@ -133,3 +133,23 @@ def test_trouble_is_told() -> None:
     way = Way(title="fedavg", strategy="fedavg", trouble=("east: learner-failed",))
     report = by_hand(ways=(way,), warnings=("fedavg: work failed again and again at east: learner-failed.",))
     assert "failed again and again at east" in said(report)
+
+
+def test_ticks_are_written_with_the_digits_that_they_have() -> None:
+    scores = [score(way, "mean", value) for way, value in (("alone", 0.06), ("fedavg", 0.9), ("gossip", 0.5))]
+    ticks = re.findall(r'class="tick middle">([^<]+)<', page(by_hand(*scores)))
+    assert {"0.00", "0.25", "0.50", "0.75"} <= set(ticks)
+    assert not {"0.2", "0.8"} & set(ticks)
+
+
+def test_patients_of_sites_that_took_no_part_are_counted_apart(drawn: Report) -> None:
+    text = said(drawn)
+    assert "cases held back 15 " in text
+    assert "cases of unseen sites 7 " in text
+    assert "tried on 15 that were never trained on" in text
+
+
+def test_every_commit_of_a_study_is_counted_also_those_that_only_tell_of_others() -> None:
+    attest = replace(long_history(2)[1], commit="a" * 64, kind="attest")
+    text = said(by_hand(score("fedavg", "mean", 0.7), commits=(*long_history(5), attest)))
+    assert "6 commits, 1 of them only tells of others" in text

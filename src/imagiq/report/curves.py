@@ -20,6 +20,8 @@ FOOT = 24
 LABEL = 15
 MOST_LINES = 12
 MOST_POINTS = 400
+NEAR_END = 0.9
+"""A tick beyond this part of the width stands before its place: beside it are the names of the lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,8 @@ def _drawn(
         drawing.line(0, at(mark), 1, at(mark), "grid")
         drawing.text(0, at(mark) + 4, f"{mark:.6g}".replace("-", "\N{MINUS SIGN}"), "tick end", dx=-8)
     for mark, said in marks(right, most=3):
-        drawing.text(mark / right, height - 6, said, f"tick {'start' if not mark else 'middle'}")
+        where = "start" if not mark else "end" if mark > NEAR_END * right else "middle"
+        drawing.text(mark / right, height - 6, said, f"tick {where}")
     if reference is not None:
         drawing.line(0, at(reference), 1, at(reference), "reference")
         drawing.text(0, at(reference) - 5, "pooled", "tick start", dx=4)

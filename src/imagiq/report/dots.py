@@ -212,7 +212,7 @@ def _drawn(
 
 def _axis(domain: tuple[float, float], marks: Sequence[float], *, is_gain: bool = False) -> Markup:
     drawing = Drawing(18)
-    digits = 2 if len(marks) > 1 and marks[1] - marks[0] < 0.0999 else 1
+    digits = max([1, *(len(f"{mark:.6g}".partition(".")[2]) for mark in marks)])
     for mark in marks:
         said = f"{mark:+.{digits}f}" if is_gain and mark else f"{mark:.{digits}f}"
         drawing.text(

@@ -45,13 +45,15 @@ def graphs(report: Report) -> list[Graph]:
     classes = colours(report.ways)
     found = []
     for number, way in enumerate(report.ways):
-        commits = [one for one in report.commits if one.way == way.title and one.kind in SHAPES]
+        every = [one for one in report.commits if one.way == way.title]
+        commits = [one for one in every if one.kind in SHAPES]
         if commits:
-            found.append(_graph(report, way, commits, classes[way.title], number))
+            found.append(_graph(report, way, commits, classes[way.title], number, others=len(every) - len(commits)))
     return found
 
 
-def _graph(report: Report, way: Way, commits: Sequence[Commit], classes: str, number: int) -> Graph:
+def _graph(report: Report, way: Way, commits: Sequence[Commit], classes: str, number: int, *, others: int) -> Graph:
+    """Draw a study's commits; ``others``: how many more there are, which made no model and measured none."""
     shown = list(commits) if len(commits) <= FIRST + LAST else [*commits[:FIRST], *commits[-LAST:]]
     names = [site.name for site in report.sites if any(one.site == site.name for one in shown)]
     drawn_names = names[:MOST_LANES]
@@ -59,7 +61,8 @@ def _graph(report: Report, way: Way, commits: Sequence[Commit], classes: str, nu
     titles = report.titles
     height = LANE * len(drawn_names) + 22
     places = _places(shown, gap=len(commits) > FIRST + LAST)
-    note = plural(len(commits), "commit")
+    note = plural(len(commits) + others, "commit")
+    note += f", {others} of them only {'tells' if others == 1 else 'tell'} of others" if others else ""
     if len(shown) < len(commits):
         note += f"; {len(commits) - len(shown)} of them are not drawn"
         note += f" (the first {FIRST} and the last {LAST} are)" if len(commits) > FIRST + LAST else ""
