@@ -10,7 +10,7 @@ CORE_ROOMS := objects keys history federation strategies merging
 CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-heart test test-core lint planted torture bench picture clean
+.PHONY: help demo demo-heart test test-core lint planted torture bench picture science-demo science-phantom science-lgg clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,9 +46,12 @@ picture: .venv/.learning ## render the demo's report for README.md (needs Chromi
 	$(BIN)/imagiq demo brain --folder build/picture --fresh --quiet
 	$(BIN)/python docs/pictures/render.py build/picture/report.html docs/pictures/report.png
 
+science-demo: .venv/.learning ## the brain demonstration on seeds 100 to 104 (docs/results)
+	$(BIN)/python -m science.phantom $(ARGS)
+
 clean: ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
-	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks science -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is newer than what was installed from: the second call installs nothing.
 .venv/.made:

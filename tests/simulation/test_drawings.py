@@ -54,6 +54,14 @@ def test_the_headline_of_a_segmentation_is_dice(outcome: Outcome) -> None:
     json.dumps(outcome.to_json(), allow_nan=False)
 
 
+def test_the_mean_over_patients_is_the_headline_wherever_a_model_was_tried(outcome: Outcome) -> None:
+    for result in outcome.way("fedavg").sites:
+        assert result.patients.keys() == {*NAMES, "beyond"}
+        for place, each in result.patients.items():
+            there = result.unseen if place == "beyond" else result.elsewhere
+            assert np.nanmean(each) == pytest.approx(value(there[place]["dice"]))
+
+
 def test_dice_is_that_of_the_models_that_sites_end_with() -> None:
     seen: list[World] = []
     outcome = simulate(

@@ -147,6 +147,7 @@ class _Assembly:
             score=here.get(result.site, Measures()),
             elsewhere={place: here[place] for place in self._world.names if place in here and len(here) > 1},
             unseen={place: here[place] for place in self.unseen if place in here},
+            patients={place: tuple(mark.marks.each.tolist()) for place, mark in marks.items()},
         )
 
     def way(self, title: str, endings: _Endings, alone: _Endings | None, pooled: _Endings | None) -> Way:

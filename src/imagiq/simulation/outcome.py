@@ -91,6 +91,8 @@ class SiteResult:
         gain: How much better than the model that the site trains alone; None: no study in which each works alone.
         elsewhere: How good it is on the held-back cases of each site, this one too, by the site's name.
         unseen: How good it is on the cases of each site that takes no part, by its name.
+        patients: The headline measure of each held-back patient, in the order of their names, by the site that it was
+            tried at; empty: it is not one of single patients. It is not part of :meth:`to_json`.
         finished: Whether nothing is left for it to do.
         waits_for: What it waits for if it is not finished.
         commits: How many commits it made.
@@ -103,6 +105,7 @@ class SiteResult:
     gain: Measures | None = None
     elsewhere: Mapping[str, Measures] = field(default_factory=dict)
     unseen: Mapping[str, Measures] = field(default_factory=dict)
+    patients: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     finished: bool = True
     waits_for: str = ""
     commits: int = 0
