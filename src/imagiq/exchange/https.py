@@ -89,6 +89,7 @@ class HttpsRemote:
         self._clock = clock or SystemClock()
         self._idle: deque[http.client.HTTPSConnection] = deque()
         self._closed = Event()
+        self._was_let_in = False
 
     @property
     def name(self) -> str:
@@ -170,6 +171,7 @@ class HttpsRemote:
             except BaseException:
                 connection.close()
                 raise
+            self._was_let_in = True
             if connection.sock is not None and len(self._idle) < CONNECTIONS_KEPT and not self._closed.is_set():
                 self._idle.append(connection)
             else:
@@ -244,7 +246,8 @@ class HttpsRemote:
                 f"Who answers at {self.name} has not the key that is expected there.",
                 "Check the address; if the listener has a new key, ask its owner for it by another way.",
             )
-        if isinstance(error, ssl.SSLError | http.client.RemoteDisconnected):
+        is_end = isinstance(error, ssl.SSLEOFError | http.client.RemoteDisconnected)
+        if (is_end and not self._was_let_in) or (isinstance(error, ssl.SSLError) and not is_end):
             return Unreachable(
                 "remote-tls",
                 f"{self.name} ended the connection: it does not know this site, or something on the way interferes.",

@@ -180,6 +180,10 @@ class Listener:
             if connection.transport is not None:
                 connection.transport.abort()
         await runner.cleanup()
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:  # who waited for its quota
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
         await self._loop.shutdown_default_executor()
         await asyncio.sleep(0.01)  # what was ended is taken down in the loop's next turns
 
@@ -234,12 +238,12 @@ class Listener:
         size = request.content_length
         if size is None or size > OBJECT_LIMIT:
             return web.Response(status=413)
-        delay_s = member.quota.wait_s(size)
-        if delay_s > LONGEST_DELAY_S:
-            return web.Response(status=429, headers={"Retry-After": str(round(delay_s) + 1)})
-        while delay_s > 0:
+        waited_s = 0.0
+        while (delay_s := member.quota.wait_s(size)) > 0:
+            if waited_s + delay_s > LONGEST_DELAY_S:
+                return web.Response(status=429, headers={"Retry-After": str(round(delay_s) + 1)})
             await asyncio.sleep(delay_s)
-            delay_s = member.quota.wait_s(size)
+            waited_s += delay_s
         return await self._take(request, name, size)
 
     async def _take(self, request: web.Request, name: str, size: int) -> web.Response:
