@@ -97,6 +97,19 @@ def test_whatever_a_network_does_is_said_in_words_and_the_next_training_works(
     assert train(make()).cases == len(CASES)
 
 
+def test_a_batch_that_does_not_fit_into_memory_is_told_with_the_one_that_would(make: Make) -> None:
+    with pytest.raises(BudgetSpent) as error:
+        train(make("Hungry", batch=8))
+    assert error.value.code == "worker-memory"
+    assert "'Hungry'" in error.value.what
+    assert "a batch of 8" in error.value.what
+    fits = int(error.value.advice.split("batch = ")[1].split(" ")[0])
+    assert fits in {2, 4}
+    assert train(make("Hungry", batch=fits)).cases == len(CASES)
+    with pytest.raises(BudgetSpent, match="not even with a batch of 1"):
+        train(make("Greedy", batch=8))
+
+
 def test_a_gpu_that_fails_once_costs_a_worker_and_changes_nothing(make: Make, tmp_path: Path) -> None:
     lost = train(make({"name": "GpuLostOnce", "parameters": {"note": str(tmp_path / "once")}}))
     assert same(lost, train(make()))

@@ -116,6 +116,13 @@ def test_without_cases_that_is_said(plain: Repository) -> None:
     assert caught.value.code == "evaluate-no-cases"
 
 
+def test_a_patient_who_is_trained_on_and_held_back_is_refused_without_a_name() -> None:
+    with pytest.raises(ContractBroken) as caught:
+        SiteCases(training=drawings(3, 1), held_back=drawings(2, 1))
+    assert caught.value.code == "split-patient-twice"
+    assert caught.value.what == "2 patients are both trained on and held back."
+
+
 def test_nothing_is_recorded(drawn: Path, plain: Repository) -> None:
     files = {path: path.stat().st_mtime_ns for path in (drawn / "plain/east").rglob("*") if path.is_file()}
     plain.evaluate("fedavg", wards_that_draw(), learner=Threshold())

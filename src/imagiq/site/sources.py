@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
-from imagiq.errors import Misuse, Unsupported
+from imagiq.errors import ContractBroken, Misuse, Unsupported
 from imagiq.learning import Cases
 from imagiq.site.toml import Table, read_toml, suggestion
 
@@ -43,6 +43,18 @@ class SiteCases:
     warnings: tuple[str, ...] = ()
     is_unseen: bool = False
     is_shareable: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that nobody is both trained on and held back, where the cases say whose they are."""
+        parts = [getattr(part, "patients", None) for part in (self.training, self.held_back)]
+        trained, held = (frozenset() if names is None else frozenset(map(str, names)) for names in parts)
+        both = trained & held
+        if both:
+            raise ContractBroken(
+                "split-patient-twice",
+                f"{len(both)} {'patient is' if len(both) == 1 else 'patients are'} both trained on and held back.",
+                "Put all images of a patient into one part: a model knows again whom it was trained on.",
+            )
 
 
 class SiteTable(Protocol):

@@ -12,7 +12,7 @@ import torch
 
 from imagiq.errors import BudgetSpent, ContractBroken, ImagiqError, Misuse, Unsupported
 
-__all__ = ["explained", "precise", "prepare_machine", "seeded"]
+__all__ = ["explained", "lacks_memory", "precise", "prepare_machine", "seeded"]
 
 NO_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
 NOT_DETERMINISTIC: Final = "does not have a deterministic implementation"
@@ -81,10 +81,15 @@ def precise(*, deterministic: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether an error says that there is not enough memory."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in str(error) for part in NO_MEMORY)
+
+
 def explained(error: Exception) -> ImagiqError | None:
     """Return what an error of PyTorch means, if it is one of the machine's."""
     text = str(error)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in text for part in NO_MEMORY):
+    if lacks_memory(error):
         return BudgetSpent(
             "worker-memory",
             "The network, its batch and what the optimiser needs do not fit into the memory that a worker may use.",

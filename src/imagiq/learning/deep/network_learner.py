@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from imagiq.imaging.cases import ImageCases
 from imagiq.learning import JSON, Initial, Overlaps, Predictions, Trained, Training, Weights
 from imagiq.learning.counting import classified, overlaps
 from imagiq.learning.deep.applying import drawn_places, scores_of
-from imagiq.learning.deep.machine import precise, seeded
+from imagiq.learning.deep.fitting import too_large
+from imagiq.learning.deep.machine import lacks_memory, precise, seeded
 from imagiq.learning.deep.networks import batch_norms, local_names
 from imagiq.learning.deep.optimising import LearningRates, moments_of, optimiser_of, with_moments
 from imagiq.learning.deep.preparing import Prepared, prepared, prepared_images
@@ -104,9 +105,26 @@ class NetworkLearner:
 
         Raises:
             ContractBroken: weights or cases do not fit, or the loss diverges.
+            BudgetSpent: the network and its batch do not fit into memory; the message says which batch would.
         """
+        try:
+            return self._trained(training, self.settings)
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+        # Tried outside of the handler, which would keep alive what the first try held.
+        settings, one = self.settings, replace(training, budget=min(2, training.budget), tell=None)
+        parameters = sum(parameter.numel() for parameter in self._network.parameters())
+        raise too_large(
+            settings.network.name,
+            parameters,
+            settings.batch,
+            lambda batch: self._trained(one, replace(settings, batch=batch)),
+        )
+
+    def _trained(self, training: Training, settings: Settings) -> Trained:
         check_terms(training.budget, training.progress)
-        settings, cases = self.settings, self._cases(training.cases)
+        cases = self._cases(training.cases)
         moments = self._take_up(training.weights, training.state)
         names = {parameter: name for name, parameter in self._network.named_parameters() if parameter.requires_grad}
         optimiser = optimiser_of(settings.optimiser, list(names))
