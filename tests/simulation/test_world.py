@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,40 @@ def test_busy_time_commits_and_bytes_are_counted() -> None:
     commits = [e.commit for e in world.bench("east").history if digest in {e.commit.study, e.digest}]
     carried_to_two = 2 * sum(len(commit.raw) for commit in commits)
     assert carried_to_two <= world.traffic.bytes_of[digest] < carried_to_two + 10_000
+
+
+class Heavy(Logistic):
+    """Logistic regression with a ballast that every training changes by its seed."""
+
+    BYTES = 400_000
+
+    def initial(self, seed: int) -> Initial:
+        initial = super().initial(seed)
+        return replace(initial, weights={**initial.weights, "ballast": np.zeros(self.BYTES // 8)})
+
+    def train(self, weights: Weights, cases: Table, *, budget: int, seed: int, progress: float) -> Trained:
+        light = {name: values for name, values in weights.items() if name != "ballast"}
+        trained = super().train(light, cases, budget=budget, seed=seed, progress=progress)
+        return replace(trained, weights={**trained.weights, "ballast": weights["ballast"] + seed % 1000})
+
+    def predict(self, weights: Weights, cases: Table) -> Predictions:
+        return super().predict({name: values for name, values in weights.items() if name != "ballast"}, cases)
+
+
+def test_models_that_two_studies_share_are_charged_to_the_one_that_needs_them() -> None:
+    """The first steps of all studies are the same bytes; whoever works alone needs none of another site."""
+    of = scenario("local", "fedavg")
+    world = World(of, cases_of(), learner_of=lambda task: Heavy(**task.parameters), strategies=BUILT_IN)  # type: ignore[arg-type]
+    world.run()
+    trees = {
+        title: {e.commit.tree for e in world.bench("east").history if e.commit.study == study.digest}
+        for title, study in world.studies.items()
+    }
+    assert len((trees["local"] & trees["fedavg"]) - {None}) == len(NAMES)
+    moved = {title: world.traffic.bytes_of[study.digest] for title, study in world.studies.items()}
+    first_model_to_two = 2 * Heavy.BYTES
+    assert moved["local"] < first_model_to_two + 100_000
+    assert moved["fedavg"] > 3 * (2 + 2) * Heavy.BYTES
 
 
 def test_sites_with_one_class_or_one_case_take_part() -> None:

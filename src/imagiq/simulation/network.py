@@ -99,17 +99,25 @@ class Lines:
 class Traffic:
     """Bytes that passed, by study.
 
+    An object is counted for the study for whose action it was fetched, however many others name it too: what a way of
+    working together needs from others is what it costs.
+
     Attributes:
-        studies: To which study commits (by their bytes) and objects (by their names) belong; others are not counted.
+        studies: To which study commits belong, by their bytes; others are not counted.
         bytes_of: How many bytes passed, by study.
     """
 
-    studies: dict[bytes | Digest, Digest] = field(default_factory=dict)
+    studies: dict[bytes, Digest] = field(default_factory=dict)
     bytes_of: Counter[Digest] = field(default_factory=Counter)
 
-    def count(self, name: bytes | Digest, nbytes: int) -> None:
-        """Note that an object passed."""
-        study = self.studies.get(name)
+    def count_commit(self, raw: bytes) -> None:
+        """Note that a commit passed."""
+        study = self.studies.get(raw)
+        if study is not None:
+            self.bytes_of[study] += len(raw)
+
+    def count_objects(self, study: Digest | None, nbytes: int) -> None:
+        """Note that objects passed for an action of a study."""
         if study is not None:
             self.bytes_of[study] += nbytes
 
@@ -149,7 +157,7 @@ class FaultyPeer:
         """Yield the peer's commits while the line holds."""
         for raw in self._in_disorder(self._peer.commits(ask)):
             self._pass()
-            self._traffic.count(raw, len(raw))
+            self._traffic.count_commit(raw)
             yield raw
 
     def _in_disorder(self, raws: Iterable[bytes]) -> Iterable[bytes]:
@@ -160,7 +168,4 @@ class FaultyPeer:
     def fetch(self, digest: Digest, limit: int) -> bytes | None:
         """Return an object of the peer, if the line holds."""
         self._pass()
-        raw = self._peer.fetch(digest, limit)
-        if raw is not None:
-            self._traffic.count(digest, len(raw))
-        return raw
+        return self._peer.fetch(digest, limit)

@@ -251,10 +251,11 @@ class World:
             self.made.append(self._made(name, study, entry))
             self._quiet_since_s = self.ended_s[study] = self.clock.now_s()
             self.traffic.studies[entry.commit.raw] = study
-            if entry.commit.tree is not None:
-                tree = self.bench(name).models.tree(entry.commit.tree)
-                for digest in (tree.digest, tree.schema, *tree.blobs):
-                    self.traffic.studies.setdefault(digest, study)
+
+    def _count(self, bench: Bench, entry: Entry, names: Sequence[Digest]) -> None:
+        """Note what was fetched for a commit's model."""
+        study = entry.digest if entry.commit.recipe.name == "study" else entry.commit.study
+        self.traffic.count_objects(study, sum(map(bench.store.size, names)))
 
     def _made(self, name: str, study: Digest, entry: Entry) -> Made:
         commit = entry.commit
@@ -295,7 +296,10 @@ class World:
         bench = machine.site.bench
         known, complete = len(bench.history), len(bench.models.complete)
         try:
-            machine.site.sync(FaultyPeer(host.peer, event.mishap, self.traffic))
+            peer = FaultyPeer(host.peer, event.mishap, self.traffic)
+            machine.site.learn(peer)
+            machine.site.fetch([peer], kept=lambda entry, names: self._count(bench, entry, names))
+            machine.site.attest()
         except Unreachable:
             self._visit_later(event.site, event.peer, self.scenario.network.retry_s)
         if len(bench.history) > known:
