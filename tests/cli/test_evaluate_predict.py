@@ -180,3 +180,25 @@ def test_neither_loads_pytorch_into_the_process_that_was_called(left: Path, caps
         "assert not {'torch', 'monai'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+
+def test_a_simulation_that_is_stopped_ends_its_pooled_training_and_the_process_is_not_aborted(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "federation.toml").write_text(FEDERATION.replace("updates = 60", "updates = 3000"))
+    code = (
+        "import imagiq, sys, threading\n"
+        "def watch(world):\n"
+        "    def see(happening):\n"
+        "        if happening.advance is None:\n"
+        "            raise ValueError\n"
+        "    return see\n"
+        "try:\n"
+        f"    imagiq.simulate({str(tmp_path / 'federation.toml')!r}, progress=watch)\n"
+        "except ValueError:\n"
+        "    assert threading.active_count() == 1, threading.enumerate()\n"
+        "    sys.exit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=120, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr

@@ -62,6 +62,10 @@ def _images(parts: Sequence[ImageCases]) -> ImageCases | None:
     )
 
 
+END_S = 10.0
+"""So long a training that nobody waits for any more may take to end, once its workers are closed."""
+
+
 class PooledLine:
     """The pooled model of a simulation; trained beside it, if the learner can train so.
 
@@ -91,6 +95,11 @@ class PooledLine:
             self._weights = self._train()
         except ImagiqError as error:
             self.trouble = str(error)
+
+    def end(self) -> None:
+        """Wait until nothing trains any more; the learner is closed. A thread left behind would abort the process."""
+        if self._thread is not None:
+            self._thread.join(END_S)
 
     def weights(self) -> Weights | None:
         """Wait for the model and return it; None: its training failed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from imagiq.simulation.happening import Happening
 from imagiq.simulation.journal import Journal, read_journal
 from imagiq.simulation.learners import Learners, MadeLearners
 from imagiq.simulation.outcome import Outcome
-from imagiq.simulation.pooling import pooled_line
+from imagiq.simulation.pooling import PooledLine, pooled_line
 from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
@@ -85,8 +85,14 @@ def simulate(  # noqa: PLR0913 - each is asked for by name
     journal = Journal(seed=setting.scenario.seed, studies=titles)
     if place is not None:
         journal = place.make(journal, None if isinstance(scenario, Scenario) else Path(scenario))
-    with closing(setting.learner_of), closing(_world(setting, place, progress)) as world:
+    with ExitStack() as open_things:
+        # Closed in reverse: first the stores, then the workers, then nobody trains the pooled line any more.
+        lines: list[PooledLine] = []
+        open_things.callback(_end, lines)
+        open_things.enter_context(closing(setting.learner_of))
+        world = open_things.enter_context(closing(_world(setting, place, progress)))
         line = pooled_line(setting.scenario, setting.cases, setting.learner_of(setting.scenario.task))
+        lines += [] if line is None else [line]
         world.run()
         if place is not None:
             replace(journal, events=world.journal, histories=histories_of(world)).write(place.journal)
@@ -94,6 +100,11 @@ def simulate(  # noqa: PLR0913 - each is asked for by name
         if place is not None:
             place.leave(report_of(outcome))
         return outcome
+
+
+def _end(lines: Sequence[PooledLine]) -> None:
+    for line in lines:
+        line.end()
 
 
 def replay(
