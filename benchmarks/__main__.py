@@ -41,6 +41,7 @@ BENCHMARKS = {
     "training": Benchmark("benchmarks.budgets.training", "a step, a round and an idle site with networks"),
     "report": Benchmark("benchmarks.budgets.pages", "the report of 4 sites and 6 studies"),
     "exchange": Benchmark("benchmarks.budgets.exchange", "sealing; https, bucket and folder beside what carries them"),
+    "idle": Benchmark("benchmarks.budgets.idle", "a site that is up and has nothing to do"),
     "tests": Benchmark("benchmarks.budgets.core_tests", "the core tests"),
     "heart": Benchmark("benchmarks.budgets.heart", "FLamby's Heart-Disease protocol through imagiq"),
 }

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.table import Row, missed, table
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("startup", "install", "decide", "round", "sites")
+QUICK = ("startup", "install", "decide", "round", "sites", "idle")
 
 
 @pytest.mark.parametrize("name", QUICK)

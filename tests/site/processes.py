@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +17,9 @@ from typing import Any
 
 from imagiq.bench import Bench
 from imagiq.bench.repository import open_repository
-from imagiq.errors import Corrupt
+from imagiq.errors import Corrupt, ImagiqError
 from imagiq.objects import Digest
+from imagiq.site.status import read_status
 from tests.site.homes import Homes
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +101,48 @@ class Town:
 
     def log(self, name: str) -> str:
         return (self.homes.folder / f"{name}.log").read_text("utf-8")
+
+    def relay(self, *names: str) -> subprocess.Popen[bytes]:
+        """Start a relay as a process of its own, and have sites exchange over it alone; return its process."""
+        members = self.homes.folder / "members.json"
+        members.write_text(self.homes.at(self.names[0], "members", "--for-relay").out, "utf-8")
+        said = self.homes.folder / "relay.json"
+        command = ["serve", "sealed", "--members", str(members), "--host", "127.0.0.1", "--port", "0", "--json"]
+        with said.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "imagiq", *command],
+                cwd=self.homes.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                start_new_session=True,
+            )
+        self.running[f"relay {process.pid}"] = process
+        until("the relay listens", lambda: said.read_text("utf-8").rstrip().endswith("}"))
+        found = json.loads(said.read_text("utf-8"))
+        for name in names or self.names:
+            self.homes.at(name, "remote", "add", "relay", "https", found["address"], "--key", found["key"])
+            self.homes.at(name, "remote", "remove", "share")
+        return process
+
+    def acknowledged(self, name: str) -> set[str]:
+        """Return the beginnings of the digests of all commits that a site has told of."""
+        return set(re.findall(r"(?:train|merge|evaluate|study) ([0-9a-f]{12})(?:,|$)", self.log(name), re.MULTILINE))
+
+    def wait_until_back(self, name: str) -> float:
+        """Wait until a site that was started has heard from a remote; return how many seconds that took."""
+        pid = self.running[name].pid
+
+        def is_back() -> bool:
+            assert self.running[name].poll() is None, self.log(name)[-2000:]
+            try:
+                status = read_status(self.homes[name])
+            except ImagiqError:
+                return False
+            contacts = [remote.contact_s for one in status.federations for remote in one.remotes]
+            return status.pid == pid and any(contact is not None for contact in contacts)
+
+        return until(f"{name} is back", is_back)
 
     # ------------------------------------------------------------------------------------------------ what is known
 

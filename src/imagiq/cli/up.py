@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -44,16 +45,16 @@ def command(folder: Path, *, lines: bool, wants_json: bool) -> None:
         )
     with home.lock():
         if wants_json:
-            _run(Supervisor(home, tell=_tell_json), lambda _: None)
+            _run(Supervisor(home, tell=lambda told: _print(_as_json(told))), lambda _: None)
         elif is_terminal() and not lines:
             from imagiq.cli.living import Living  # noqa: PLC0415 - rich is loaded where somebody looks
 
             with Living(home.settings.title or home.settings.name) as living:
                 _run(Supervisor(home, tell=living.tell), living.show)
         else:
-            say(f"{SystemClock().utc()}  up, pid {os.getpid()}")
-            _run(Supervisor(home, tell=_tell), lambda _: sys.stdout.flush())
-            say(f"{SystemClock().utc()}  down")
+            _print(f"{SystemClock().utc()}  up, pid {os.getpid()}")
+            _run(Supervisor(home, tell=lambda told: _print(f"{SystemClock().utc()}  {in_words(told)}")), lambda _: None)
+            _print(f"{SystemClock().utc()}  down")
     _end_now()
 
 
@@ -69,12 +70,14 @@ def _run(supervisor: Supervisor, tick: Callable[[Status], None]) -> None:
             signal.signal(getattr(signal, name), handler)
 
 
-def _tell(told: Told) -> None:
-    say(f"{SystemClock().utc()}  {in_words(told)}")
-    sys.stdout.flush()
+def _print(line: str) -> None:
+    """Print a line. A full disk, or a reader that has gone, must not stop a site."""
+    with suppress(OSError):
+        say(line)
+        sys.stdout.flush()
 
 
-def _tell_json(told: Told) -> None:
+def _as_json(told: Told) -> str:
     shown = {
         "version": JSON_VERSION,
         "command": "up",
@@ -85,8 +88,7 @@ def _tell_json(told: Told) -> None:
         "metrics": {} if told.entry is None else metrics_as_json(told.entry.commit.metrics),
         "error": None if told.error is None else error_as_json(told.error),
     }
-    say(json.dumps(shown))
-    sys.stdout.flush()
+    return json.dumps(shown)
 
 
 def in_words(told: Told) -> str:
@@ -106,6 +108,6 @@ def in_words(told: Told) -> str:
 
 def _end_now() -> None:
     """End, though a thread may still wait for an answer of a remote that is slow: all is closed, and nothing is written."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     os._exit(0)

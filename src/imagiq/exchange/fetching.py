@@ -93,7 +93,7 @@ def fetch_model(
         if len(useful) == 1:
             batches = _batches(_asked(useful[0], wants))
         elif len(wants) == 1:
-            batches = _batches(_in_turn(wants, useful))
+            batches = _Race(wants, useful, author="", me=me, aside=aside).run()  # of one piece nobody is spared
         else:
             batches = _Race(wants, useful, author=entry.site, me=me, aside=aside).run()
         with closing(batches):
@@ -135,22 +135,6 @@ def _asked(peer: Peer, wants: Iterable[Want], *, again: bool = False) -> Pieces:
     for want, raw in answers:
         if raw is not None and len(raw) <= want.limit and digest_of(raw) == want.digest:
             yield want, raw
-
-
-def _in_turn(wants: Sequence[Want], peers: Sequence[Peer]) -> Pieces:
-    """Ask one peer after the other for the same few things."""
-    failed: list[Unreachable] = []
-    for peer in peers:
-        try:
-            found = list(_asked(peer, wants))
-        except Unreachable as error:
-            failed.append(error)
-            continue
-        if found:
-            yield from found
-            return
-    if len(failed) == len(peers):
-        raise failed[-1]
 
 
 class _Race:

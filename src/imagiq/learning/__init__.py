@@ -292,6 +292,8 @@ class Resources:
         programs: Name -> command and arguments: the programs that the learner ``command`` may run here. A study names
             one of these names; it never brings a command.
         folder: Where programs are run from; None: where imagiq runs.
+        scratch: A folder that exists, where cases are written for workers and programs, and which is emptied by who makes
+            it; None: the system's.
     """
 
     workers: int = 1
@@ -300,6 +302,7 @@ class Resources:
     memory_mib: int | None = None
     programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     folder: Path | None = None
+    scratch: Path | None = None
 
 
 def processors() -> int:

@@ -101,7 +101,7 @@ class Command:
             )
         self._program = Program(program, tuple(local.programs[program]), local.folder, patience_s=PATIENCE_S)
         self._parameters = dict(parameters or {})
-        self._handover = Handover()
+        self._handover = Handover(local.scratch)
         self._turns = threading.BoundedSemaphore(max(1, local.workers))
         self._told: Callable[[Advance], None] = lambda _: None
 

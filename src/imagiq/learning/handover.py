@@ -65,10 +65,14 @@ def of_patients(cases: ImageCases) -> NDArray[np.int64]:
 
 
 class Handover:
-    """The private folder. It goes away with this object, or with the process."""
+    """The private folder. It goes away with this object, or with the process unless that is killed.
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="imagiq-"))
+    Args:
+        inside: Where to make it; None: among the system's temporary files.
+    """
+
+    def __init__(self, inside: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="imagiq-", dir=inside))
         """Only its owner can look into it."""
         self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._handed: weakref.WeakKeyDictionary[ImageCases, Handed] = weakref.WeakKeyDictionary()

@@ -36,7 +36,7 @@ class Pool:
     """
 
     def __init__(self, resources: Resources, *, patience_s: float = PATIENCE_S) -> None:
-        self.handover = Handover()
+        self.handover = Handover(resources.scratch)
         self._resources = resources
         self._patience_s = patience_s
         self._free: list[Worker] = []

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from imagiq.clock import Clock, SystemClock
 from imagiq.errors import BudgetSpent, ContractBroken
+from imagiq.learning import watched
 
 __all__ = ["JobFolder", "Program"]
 
@@ -113,29 +115,34 @@ class Program:
         try:
             with log.open("wb") as printed:
                 process = subprocess.Popen(  # noqa: S603 - what the owner of this machine has written down
-                    [*self._command, str(folder.path)],
+                    [sys.executable, "-I", "-S", watched.__file__, *self._command, str(folder.path)],
                     cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     stdout=printed,
                     stderr=printed,
                     start_new_session=True,
                 )
         except OSError as error:
-            raise ContractBroken(
-                "program-start",
-                f"The program '{self.name}' cannot be started: {error.strerror}.",
-                "Correct its command in [machine.programs].",
-            ) from error
+            raise self._not_started(error.strerror or "the system refuses") from error
         try:
             code = self._wait(process, folder, stop)
         finally:
             _end(process)
+        if code == watched.NOT_STARTED:
+            raise self._not_started(_last_line(log) or "it is not there")
         if code != 0:
             raise ContractBroken(
                 "program-failed",
                 f"The program '{self.name}' ended with {code}{_last_word(log)}.",
                 "Run it by itself on a folder such as docs/learning.md describes.",
             )
+
+    def _not_started(self, why: str) -> ContractBroken:
+        return ContractBroken(
+            "program-start",
+            f"The program '{self.name}' cannot be started: {why}.",
+            "Correct its command in [machine.programs].",
+        )
 
     def _wait(self, process: subprocess.Popen[bytes], folder: JobFolder, stop: threading.Event) -> int:
         """Wait for its end, as long as it computes or writes."""
@@ -179,14 +186,23 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _tail(log: Path) -> list[str]:
+    with log.open("rb") as printed:
+        printed.seek(max(0, log.stat().st_size - LOG_TAIL))
+        return printed.read().decode("utf-8", "replace").splitlines()
+
+
+def _last_line(log: Path) -> str:
+    return next(iter(reversed(_tail(log))), "")
 
 
 def _last_word(log: Path) -> str:
     """Return the kind of error that was printed last; its text may hold a value of a case."""
-    with log.open("rb") as printed:
-        printed.seek(max(0, log.stat().st_size - LOG_TAIL))
-        lines = printed.read().decode("utf-8", "replace").splitlines()
-    for line in reversed(lines):
+    for line in reversed(_tail(log)):
         found = ERROR_NAME.match(line.strip())
         if found:
             return f" ({found[1]})"

@@ -80,6 +80,8 @@ class Inbox:
                 else:
                     self._frames.put(frame)
         except (EOFError, OSError, Corrupt):
+            if os.getpgrp() == os.getpid():  # with all that it started
+                os.killpg(os.getpid(), signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _read(self, size: int) -> bytes:

@@ -66,6 +66,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=printed,
                 bufsize=0,
+                process_group=0 if os.name == "posix" else None,
             )
         if self._process.stdin is None or self._process.stdout is None:
             raise Lost("it has no pipes")
@@ -176,7 +177,9 @@ class Worker:
         return Lost("it did not go on", hung=True)
 
     def close(self) -> None:
-        """End it at once. A thread that waits for it is told, and lets go of its pipes."""
+        """End it at once, and all that it started. A thread that waits for it is told, and lets go of its pipes."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
         if not self._busy:

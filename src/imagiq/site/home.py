@@ -7,6 +7,7 @@
     keys/site                     the site's key, readable by its owner only
     keys/recovery-*               recovery keys that are made here, to be carried away
     lock                          held by the one process that writes
+    scratch/                      what that process hands to workers; emptied whenever one begins
     marks/<federation>            high-water marks: outside all repositories, and out of the home if `marks` says so
     federations/<name>/.imagiq    the repository; its secrets hold the keyring and the keys in use there
     federations/<name>/remotes.toml
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import rmtree
 from threading import Event
 from typing import Final
 
@@ -140,6 +142,11 @@ class Home:
         """Where the site's key is."""
         return self.path / "keys" / "site"
 
+    @property
+    def scratch(self) -> Path:
+        """Where the one process that holds the home hands cases to workers."""
+        return self.path / "scratch"
+
     def key(self) -> SiteKey:
         """Return the site's key; raises as :func:`imagiq.site.keyfile.read_key` does."""
         return site_key(self.key_file)
@@ -239,9 +246,15 @@ class Home:
                 "home-unwritable", f"{path} cannot be written: {error.strerror}.", "Permit it, or make room."
             ) from error
         try:
+            self._empty_scratch()
             yield
         finally:
             lock.release(clean=True)
+
+    def _empty_scratch(self) -> None:
+        """Remove what a process has left there that was killed: it may be images."""
+        rmtree(self.scratch, ignore_errors=True)
+        _make_folder(self.scratch, exist_ok=True)
 
 
 def _lock_soon(files: RealFiles, path: str) -> Lock:

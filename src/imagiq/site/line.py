@@ -30,6 +30,7 @@ LONGEST_PAUSE_S: Final = 30.0
 LISTEN_S: Final = 20.0
 LISTEN_IN_FOLDER_S: Final = 5.0
 """So long at most one call for news takes; a folder is then asked about sites that have joined meanwhile."""
+SLOW_S: Final = 2.0
 MAILBOX_EVERY_S: Final = 10.0
 """How often requests by invitations that are open are looked for: they are no news in any feed."""
 CHECK_EVERY_S: Final = 600.0
@@ -44,11 +45,13 @@ class LineState:
         doing: ``connects``, ``reads``, ``writes`` or ``listens``; ``waits`` after a failure.
         error: Why the remote does not do what was asked; None: it does.
         contact_s: When it last did, on the clock that was given; None: not yet.
+        since_s: Since when it does what it does.
     """
 
     doing: str = "connects"
     error: ImagiqError | None = None
     contact_s: float | None = None
+    since_s: float = 0.0
 
 
 class Listener(Protocol):
@@ -114,6 +117,12 @@ class Line:
         """The remote as a peer to fetch from; None: it does not answer now."""
         return self._peer if self._answers else None
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the remote takes long to answer just now."""
+        state = self.state
+        return state.doing in {"reads", "writes"} and self._clock.now_s() - state.since_s > SLOW_S
+
     def wake(self) -> None:
         """Exchange soon: there is something to publish."""
         self._due.set()
@@ -166,6 +175,8 @@ class Line:
             except ImagiqError:
                 failures += 1
                 word = ""  # whatever has come meanwhile is news
+                if failures == 1:
+                    self.wake()  # and find out what is wrong
                 self._stopped.wait(pause_s(failures))
                 continue
             failures = 0
@@ -226,8 +237,9 @@ class Line:
 
     def _be(self, *, doing: str, error: ImagiqError | None = None, answered: bool = False) -> None:
         kept = self.state.error if doing in {"reads", "writes"} else error
-        contact_s = self._clock.now_s() if answered else self.state.contact_s
-        self.state = LineState(doing=doing, error=kept, contact_s=contact_s)
+        now_s = self._clock.now_s()
+        contact_s = now_s if answered else self.state.contact_s
+        self.state = LineState(doing=doing, error=kept, contact_s=contact_s, since_s=now_s)
         self._listener.moved(self)
 
 

@@ -149,6 +149,7 @@ class Running:
 
     def recovered(self, line: Line) -> None:
         """A remote does all that it is asked again."""
+        self._clerk_due.set()
         self._hooks.tell(Told(federation=self.name, what=f"{line.settings.name} answers again"))
 
     def failed(self, line: Line, error: ImagiqError, *, is_new: bool) -> None:
@@ -158,7 +159,9 @@ class Running:
                 self._unheard.discard(line.settings.name)
                 self._go_alone_if_unheard()
             self._clerk_due.set()
-        if is_new:
+        if not error.code.startswith("remote-"):
+            self._be_in_trouble(error)
+        elif is_new:
             self._hooks.tell(Told(federation=self.name, what=line.settings.name, error=error))
 
     def moved(self, line: Line) -> None:  # noqa: ARG002 - one of many lines
@@ -237,7 +240,8 @@ class Running:
     def _fetch(self) -> bool:
         """Fetch, then say of merges what came of recomputing them; tell whether anything is new."""
         site, before = self.session.site, len(self.session.bench.history)
-        peers = [peer for line in self.lines.values() if (peer := line.peer) is not None]
+        lines = sorted(self.lines.values(), key=lambda line: line.is_slow)
+        peers = [peer for line in lines if (peer := line.peer) is not None and not (line.is_slow and lines[0].peer)]
         came = site.fetch(peers, kept=self._pass_on) if peers else 0
         site.attest()
         said = len(self.session.bench.history) > before

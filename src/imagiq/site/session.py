@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from secrets import randbelow
 from threading import Lock
@@ -119,7 +119,8 @@ class Session:
 
     def learner_of(self, task: Named) -> Learner:
         """Return the learner of a task, with what it may use of this machine."""
-        return find(task.name, task.parameters, self.home.settings.resources)
+        resources = replace(self.home.settings.resources, scratch=self.home.scratch)
+        return find(task.name, task.parameters, resources)
 
     @cached_property
     def read_cases(self) -> Callable[[], SiteCases]:

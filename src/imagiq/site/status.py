@@ -7,6 +7,7 @@ processes share, so that no change of the date makes them wrong.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
 
 FILE: Final = "status.json"
 SIZE_LIMIT: Final = 16 * 2**20
+SPARE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +143,26 @@ class Status:
 def write_status(home: Path, status: Status) -> None:
     """Write the file in place of the one before. It need not outlive a power cut: who reads it asks who wrote it.
 
+    On a full disk the file that is there is written over; it is larger than it needs to be, so that there is room.
+
     Raises:
         Unreachable: the disk does not take it.
     """
-    new = home / f"{FILE}.new"
+    new, content = home / f"{FILE}.new", json.dumps(asdict(status)).encode("ascii")
     try:
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(asdict(status)), encoding="utf-8")
-        new.replace(home / FILE)
+        try:
+            new.unlink(missing_ok=True)
+            new.touch(mode=0o600)
+            new.write_bytes(content.ljust(len(content) + SPARE))
+            new.replace(home / FILE)
+        except OSError:
+            new.unlink(missing_ok=True)
+            with (home / FILE).open("r+b") as file:
+                room = file.seek(0, os.SEEK_END)
+                if len(content) > room:
+                    raise
+                file.seek(0)
+                file.write(content.ljust(room))
     except OSError as error:
         raise Unreachable(
             "home-unwritable", f"{home / FILE} cannot be written: {error.strerror}.", "Permit it, or make room."
