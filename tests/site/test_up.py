@@ -121,3 +121,30 @@ def test_a_study_that_is_approved_long_after_it_came_is_taken_up_at_once(town: T
     time.sleep(2.0)
     town.homes.at("bert", "approve", "Angina")
     until("all are done and know the same", town.settled, within_s=30)
+
+
+def test_new_settings_count_without_a_new_start(town: Town) -> None:
+    town.up("alba")
+    until("alba is up", lambda: town.status("alba")["pid"])
+    settings = town.homes["alba"] / "site.toml"
+    settings.write_text(settings.read_text("utf-8").replace("cleveland", "va"), "utf-8")
+    until("alba has opened anew", lambda: "opened anew" in town.log("alba"))
+    town.study("alba", strategy="local", steps=1)
+    until("alba has trained", lambda: "train " in town.log("alba"))
+    assert ", 199 cases" not in town.log("alba"), "those of Cleveland"
+    assert town.running["alba"].poll() is None
+
+
+def test_a_new_key_is_taken_into_use_by_a_site_that_runs(town: Town) -> None:
+    before = {m["name"]: m["site_key"] for m in town.homes.at("alba", "members", "--json").json["members"]}
+    town.homes.at("bert", "rotate-key", "--yes")
+    town.up()
+    for voter in ("alba", "caro"):
+        until(f"{voter} has heard of it", lambda voter=voter: "bert" in town.homes.at(voter, "requests").out)
+        town.homes.at(voter, "approve", "bert")
+    until("bert has opened anew", lambda: "opened anew" in town.log("bert"))
+    after = {m["name"]: m["site_key"] for m in town.homes.at("alba", "members", "--json").json["members"]}
+    assert after["bert"] != before["bert"]
+    town.study("alba", steps=1)
+    until("all are done and know the same", town.settled)
+    assert "error" not in town.log("bert")

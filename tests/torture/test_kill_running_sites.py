@@ -21,7 +21,7 @@ NAMES = ("alba", "bert", "caro", "dora")
 def test_sites_that_are_killed_lose_nothing_and_know_the_same_in_the_end(
     by: str, tmp_path: Path, torture: bool
 ) -> None:
-    kills = 200 if torture else 6
+    kills = 200 if torture else 3
     draws = random.Random(5)
     with town_of(tmp_path, *NAMES) as town:
         if by == "https":

@@ -145,6 +145,9 @@ class Supervisor:
                 del self._running[seat.name]
                 running.close()
                 running = None
+                self._hooks.tell(
+                    Told(federation=seat.name, what="opened anew, since its settings or keys have changed")
+                )
             if running is None:
                 self._open(seat)
             elif self._has_new(seat, "remotes.toml"):
