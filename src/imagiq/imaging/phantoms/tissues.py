@@ -18,6 +18,8 @@ Sources, by the letters in the table:
   study); enhancing tumour loses 838 +- 210 ms, oedema 123 +- 74 ms, normal tissue 32 +- 35 ms of T1 by contrast agent at
   3 T: Quantitative T1 mapping indicates tumor infiltration, Goethe-Universitaet Frankfurt 2020.
 - o: our choice within what those leave open.
+
+docs/phantoms.md says which of these values were compared with a text, and which stand here from memory.
 """
 
 from __future__ import annotations
