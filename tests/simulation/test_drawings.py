@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from imagiq.cli.outcome import show_outcome
-from imagiq.learning import Overlaps, Weights
+from imagiq.imaging.cases import ImageCases
+from imagiq.learning import Initial, Overlaps, Trained, Weights
 from imagiq.scoring import Interval
 from imagiq.simulation import Outcome, Way, World, report_of, simulate
 from imagiq.site import parse_scores
@@ -186,3 +187,35 @@ def test_of_few_patients_nothing_is_claimed() -> None:
     assert own["fedavg", "west", "west"].low is None
     assert own["fedavg", "west", "west"].gain_low is None
     assert own["fedavg", "east", "east"].gain_low is not None
+
+
+class Keeps(Threshold):
+    """A learner a part of whose model stays at each site; without it nothing is drawn."""
+
+    def initial(self, seed: int) -> Initial:
+        return replace(super().initial(seed), architecture={"name": "keeps", "batch_norm": "local"})
+
+    def train(self, weights: Weights, cases: ImageCases, *, budget: int, seed: int, progress: float) -> Trained:
+        trained = super().train(weights, cases, budget=budget, seed=seed, progress=progress)
+        return replace(trained, state=b"stays")
+
+    def predict(self, weights: Weights, cases: ImageCases) -> Overlaps:
+        found = super().predict(weights, cases)
+        return replace(found, drawn=0 * found.drawn, common=0 * found.common)
+
+    def predict_with(self, weights: Weights, cases: ImageCases, *, state: bytes) -> Overlaps:
+        assert state == b"stays"
+        return super().predict(weights, cases)
+
+
+def test_models_a_part_of_which_stays_at_each_site_are_judged_with_it_and_not_drawn_without_it() -> None:
+    outcome = simulate(scenario("local", "fedavg", task=TASK), cases=wards_that_draw(), learners={"threshold": Keeps})
+    for way in outcome.ways:
+        for result in way.sites:
+            assert result.score["dice"] is not None
+            assert result.score["dice"].point > 0.2, (way.title, result.site)
+            beyond = result.unseen["beyond"]["dice"]
+            assert beyond is not None
+            assert beyond.point == 0.0  # nobody keeps anything there
+    assert not outcome.pictures
+    assert "stays at its site" in outcome.no_pictures

@@ -135,10 +135,20 @@ class _Assembly:
             site = world.site(name)
             action = site.actions().get(study)
             model = _model(site, study, action)
-            marks = {} if model is None else self._judge.score_commit(site.bench, model, self._places(name))
+            marks = (
+                {}
+                if model is None
+                else self._judge.score_commit(site.bench, model, self._places(name), self._states(study))
+            )
             result = replace(result, model=model, finished=isinstance(action, Finished), waits_for=_why(action))
             found[name] = _Ending(self._measured(result, marks), marks)
         return found
+
+    def _states(self, study: Digest) -> Callable[[str], bytes]:
+        """Return what gives what each running site keeps of its last training in a study."""
+        terms = next(each for each in self._world.studies.values() if each.digest == study)
+        world = self._world
+        return lambda name: world.site(name).state_in(terms) if name in world.names and world.is_up(name) else b""
 
     def _measured(self, result: SiteResult, marks: Mapping[str, Scored]) -> SiteResult:
         here = {place: measures_of(mark) for place, mark in marks.items()}
@@ -170,7 +180,8 @@ class _Assembly:
         if weights is None:
             return None
         names = self._world.names
-        marks = self._judge.score(weights, [*names, *self.unseen])
+        state = b"" if line is None else line.state
+        marks = self._judge.score(weights, [*names, *self.unseen], lambda _: state)
         return {name: _Ending(self._measured(SiteResult(site=name), marks), marks) for name in names if name in marks}
 
     def pooled_way(self, pooled: _Endings, alone: _Endings | None) -> Way:

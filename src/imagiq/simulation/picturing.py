@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from imagiq.imaging.cases import ImageCases
 from imagiq.learning import Draws, Learner, Weights
 from imagiq.report import Picture
-from imagiq.simulation.judging import Judge, weights_at
+from imagiq.simulation.judging import Judge, keeps_local, weights_at
 from imagiq.simulation.outcome import Outcome, SiteResult, Way
 from imagiq.simulation.world import World
 from imagiq.site import marks_of
@@ -46,6 +46,10 @@ def with_pictures(
     held = {name: at for name, at in cases.items() if isinstance(at.held_back, ImageCases) and name in judge.seen}
     allowed = {name: at.held_back for name, at in held.items() if at.is_shareable or even_if_private}
     why = ""
+    if any(_stay_home(world, way) for way in shown):
+        return replace(
+            outcome, no_pictures="Slices are not shown: a part of each model, its BatchNorm, stays at its site."
+        )
     if held and not allowed:
         why = "Slices are not shown: they are images of patients. Whoever may show them says --pictures."
     makers = [
@@ -55,6 +59,14 @@ def with_pictures(
     ]
     return replace(
         outcome, pictures=tuple(picture for maker in makers for picture in maker.pictures()), no_pictures=why
+    )
+
+
+def _stay_home(world: World, way: Way) -> bool:
+    """Tell whether a part of a way's models stays at the sites: without it they draw something else."""
+    return any(
+        result.model is not None and world.is_up(result.site) and keeps_local(world.bench(result.site), result.model)
+        for result in way.sites
     )
 
 

@@ -81,7 +81,9 @@ class PooledLine:
         self.updates = steps * updates
         self.trouble = ""
         """Why there is no model; empty: there is, or nobody asked for it yet."""
-        self._train: Callable[[], Weights] = lambda: pooled_model(
+        self.state = b""
+        """What its trainings left, such as BatchNorm that is kept apart from the weights."""
+        self._train: Callable[[], tuple[Weights, bytes]] = lambda: pooled_model(
             learner, cases, seed=seed, steps=steps, updates=updates
         )
         self._weights: Weights | None = None
@@ -92,7 +94,7 @@ class PooledLine:
 
     def _run(self) -> None:
         try:
-            self._weights = self._train()
+            self._weights, self.state = self._train()
         except ImagiqError as error:
             self.trouble = str(error)
 
@@ -123,8 +125,8 @@ def pooled_line(scenario: Scenario, cases: Mapping[str, SiteCases], learner: Lea
     return PooledLine(learner, joined, seed=scenario.seed, steps=steps, updates=largest.updates)
 
 
-def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updates: int) -> Weights:
-    """Train on the cases of all sites.
+def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updates: int) -> tuple[Weights, bytes]:
+    """Train on the cases of all sites; return the model, and what its training left beside it.
 
     Args:
         learner: The task's learner.
@@ -147,4 +149,4 @@ def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updat
         )
         trained = begin(learner, training).result()
         weights, state = trained.weights, trained.state
-    return weights
+    return weights, state
