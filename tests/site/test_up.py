@@ -149,3 +149,17 @@ def test_a_new_key_is_taken_into_use_by_a_site_that_runs(town: Town) -> None:
     town.study("alba", steps=1)
     until("all are done and know the same", town.settled)
     assert "error" not in town.log("bert")
+
+
+def test_a_remote_that_is_removed_in_the_middle_of_an_exchange_stops_nothing_else(town: Town) -> None:
+    other = town.homes.folder / "other"
+    other.mkdir()
+    town.up()
+    town.study("alba", strategy="latest-of-each", steps=4, updates=300)
+    for _ in range(4):
+        town.homes.at("alba", "remote", "add", "other", "folder", str(other))
+        time.sleep(0.4)
+        town.homes.at("alba", "remote", "remove", "other")
+        time.sleep(0.3)
+    until("all are done and know the same", town.settled)
+    assert "mistake" not in town.log("alba")

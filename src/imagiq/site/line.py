@@ -23,7 +23,7 @@ from imagiq.site.connecting import connect
 from imagiq.site.session import Session
 from imagiq.site.settings import RemoteSettings
 
-__all__ = ["Line", "LineState", "Listener", "pause_s"]
+__all__ = ["Line", "LineState", "Listener", "pause_s", "unless"]
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
@@ -104,8 +104,8 @@ class Line:
         self._peer: RemotePeer | None = None
         self._publisher: Publisher | None = None
         self._mailbox_s = self._checked_s = float("-inf")
-        run(f"exchange {settings.name}", self._exchange_for_ever)
-        run(f"listen {settings.name}", self._listen_for_ever)
+        run(f"exchange {settings.name}", unless(self._stopped, self._exchange_for_ever))
+        run(f"listen {settings.name}", unless(self._stopped, self._listen_for_ever))
 
     @property
     def news_s(self) -> dict[str, float]:
@@ -139,8 +139,7 @@ class Line:
         self._stopped.set()
         self._due.set()
         self._is_connected.set()
-        if self._peer is not None:
-            self._peer.pool.shutdown(wait=False, cancel_futures=True)
+        if self._peer is not None:  # its threads end when nobody holds it any more: others may fetch from it just now
             self._peer.shelf.remote.close()
 
     # -------------------------------------------------------------------------------------------- its threads
@@ -241,6 +240,19 @@ class Line:
         contact_s = now_s if answered else self.state.contact_s
         self.state = LineState(doing=doing, error=kept, contact_s=contact_s, since_s=now_s)
         self._listener.moved(self)
+
+
+def unless(stopped: Event, target: Callable[[], None]) -> Callable[[], None]:
+    """Return what a thread runs: whatever goes wrong after it was stopped, in the middle of anything, matters to nobody."""
+
+    def run() -> None:
+        try:
+            target()
+        except Exception:
+            if not stopped.is_set():
+                raise
+
+    return run
 
 
 def pause_s(failures: int) -> float:

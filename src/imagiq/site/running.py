@@ -16,7 +16,7 @@ from imagiq.learning import Advance
 from imagiq.objects import Digest
 from imagiq.site.acting import Done, act
 from imagiq.site.home import Home, Seat
-from imagiq.site.line import Line, pause_s
+from imagiq.site.line import Line, pause_s, unless
 from imagiq.site.session import open_seat
 from imagiq.site.settings import RemoteSettings
 from imagiq.site.site import Planned
@@ -96,8 +96,8 @@ class Running:
         site.failed = self._note_failure
         site.hold()
         self.connect(seat.remotes())
-        hooks.run(f"clerk {seat.name}", self._serve_for_ever)
-        hooks.run(f"fetch {seat.name}", self._fetch_for_ever)
+        hooks.run(f"clerk {seat.name}", unless(self._stopped, self._serve_for_ever))
+        hooks.run(f"fetch {seat.name}", unless(self._stopped, self._fetch_for_ever))
 
     @property
     def name(self) -> str:

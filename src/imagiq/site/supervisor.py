@@ -17,7 +17,7 @@ from imagiq.clock import Clock, SystemClock
 from imagiq.errors import ImagiqError
 from imagiq.exchange import Closed
 from imagiq.site.home import Home, Seat
-from imagiq.site.line import pause_s
+from imagiq.site.line import pause_s, unless
 from imagiq.site.running import Hooks, Running, Told
 from imagiq.site.site import Planned
 from imagiq.site.snapshot import closed_status, running_status
@@ -73,7 +73,7 @@ class Supervisor:
         """
         try:
             self._look_at_home()
-            self._start("work", self._work_for_ever)
+            self._start("work", unless(self._stopping, self._work_for_ever))
             while not self._stopping.wait(TICK_S):
                 self._look_at_home()
                 self._write_status()
