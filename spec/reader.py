@@ -77,8 +77,8 @@ def read_json(raw: bytes, limit: int, kind: str) -> Json:
         need(isinstance(value, dict) and canonical(value).encode() == raw, "json")
     except (ValueError, RecursionError) as error:
         raise Bad("json") from error
-    need(not fits(value.get("format"), "int:1"), "format")
-    need(fits(value.get("format"), "int:0") and fits(value, kind), "form")
+    need(not fits(value.get("format"), "int:0") or value["format"] == 1, "format")
+    need(fits(value.get("format"), "int:1") and fits(value, kind), "form")
     return dict(value)
 
 
@@ -96,11 +96,11 @@ def read_commit(raw: bytes) -> Json:
     commit = read_json(raw[64:], 262_080, "commit")
     proof = commit.get("certificate")
     need((commit["number"] > 1) == ("previous" in commit) == (proof is None), "form")
-    need(signs(commit["feed"], raw[:64].hex(), b"imagiq commit 0\n" + raw[64:]), "signature")
+    need(signs(commit["feed"], raw[:64].hex(), b"imagiq commit 1\n" + raw[64:]), "signature")
     if proof:
         need((proof["federation"], proof["feed"]) == (commit["federation"], commit["feed"]), "certificate")
         signed = canonical({field: value for field, value in proof.items() if field != "signature"})
-        need(signs(proof["site"], proof["signature"], f"imagiq feed certificate 0\n{signed}".encode()), "signature")
+        need(signs(proof["site"], proof["signature"], f"imagiq feed certificate 1\n{signed}".encode()), "signature")
     return commit
 
 
@@ -163,7 +163,7 @@ def merged(tensor: Json, states: list[bytes], weights: list[int]) -> bytes:
 
 class Repository:
     def __init__(self, folder: Path) -> None:
-        need((folder / "format").read_bytes() == b"imagiq repository 0\n", "format")
+        need((folder / "format").read_bytes() == b"imagiq repository 1\n", "format")
         self._folder, self.problems, self._charters = folder, dict[str, str](), dict[str, Json]()
         self._commits, self.states, before = dict[str, Json](), dict[str, str](), -1
         names = sorted(path.parent.name + path.name for path in (folder / "commits").glob("??/*"))
@@ -226,7 +226,7 @@ class Repository:
                     votes[name, ballot] |= {base["names"].get(commit["proof"]["site"])} & voters
                     most[name] = max(most[name], len(votes[name, ballot]))
                 elif recipe["name"] == "recover" and isinstance(given, dict) and name != before:
-                    message = b"imagiq recovery 0\n" + bytes.fromhex(name)
+                    message = b"imagiq recovery 1\n" + bytes.fromhex(name)
                     signed[name] |= {key for key in base["recovery"] if signs(key, given.get(key), message)}
 
         def follow(path: list[str], charters: dict[str, Json] = self._charters) -> tuple[list[str], list[str]]:

@@ -175,7 +175,7 @@ class Federation:
         """Write a repository as repository.md says, without imagiq's own store."""
         for kind in ("objects", "commits", "sidecar", "secrets", "tmp"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
-        (folder / "format").write_bytes(b"imagiq repository 0\n")
+        (folder / "format").write_bytes(b"imagiq repository 1\n")
         (folder / "journal").write_bytes(b"")
         files = [("objects", name, raw) for name, raw in self.objects.items()]
         files += [("commits", commit.digest, commit.raw) for commit in self.commits]

@@ -54,7 +54,8 @@ def changed(raw: bytes, changes: Mapping[str, object]) -> bytes:
 
 
 _COMMIT_FAULTS: Mapping[str, Mapping[str, object]] = {
-    "an unknown format": {"format": 1},
+    "an unknown format": {"format": 2},
+    "the draft format": {"format": 0},
     "no format": {"format": ABSENT},
     "a format that is true": {"format": True},
     "no federation": {"federation": ABSENT},
@@ -152,7 +153,8 @@ def bad_charters() -> Iterator[tuple[str, bytes]]:
     later = successor(first, [ANNA, BERT])
     members = fields_of(first.raw)["members"]
     faults: Mapping[str, Mapping[str, object]] = {
-        "an unknown format": {"format": 1},
+        "an unknown format": {"format": 2},
+        "the draft format": {"format": 0},
         "a schema's kind": {"kind": "schema"},
         "no members": {"members": []},
         "members not sorted": {"members": members[::-1]},
@@ -184,7 +186,8 @@ def bad_schemas() -> Iterator[tuple[str, bytes]]:
     """Yield bytes that are no schemas, and why."""
     tensor = fields_of(SCHEMA.raw)["groups"][0]["tensors"][0]
     faults: Mapping[str, Mapping[str, object]] = {
-        "an unknown format": {"format": 1},
+        "an unknown format": {"format": 2},
+        "the draft format": {"format": 0},
         "a charter's kind": {"kind": "charter"},
         "an unknown dtype": {"groups.0.tensors.0.dtype": "float128"},
         "a size below 0": {"groups.0.tensors.0.shape": [-1]},

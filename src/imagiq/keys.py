@@ -33,9 +33,9 @@ __all__ = [
     "verify_words",
 ]
 
-COMMIT_TAG = b"imagiq commit 0\n"
-CERTIFICATE_TAG = b"imagiq feed certificate 0\n"
-RECOVERY_TAG = b"imagiq recovery 0\n"
+COMMIT_TAG = b"imagiq commit 1\n"
+CERTIFICATE_TAG = b"imagiq feed certificate 1\n"
+RECOVERY_TAG = b"imagiq recovery 1\n"
 HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493

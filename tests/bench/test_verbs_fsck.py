@@ -133,7 +133,7 @@ def test_a_forged_commit_is_taken_away(sites: Repositories) -> None:
 
 
 def test_a_commit_of_a_later_format_is_reported_and_kept(sites: Repositories) -> None:
-    raw = sites.commit("a", sites.merge).read_bytes().replace(b'"format":0', b'"format":1')
+    raw = sites.commit("a", sites.merge).read_bytes().replace(b'"format":1', b'"format":2')
     file = sites.commit("a", digest_of(raw))
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(raw)

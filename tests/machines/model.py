@@ -34,13 +34,13 @@ def read_commit(raw: bytes) -> tuple[str, Body]:
     """Return a commit's name and fields; its signature is the author's, or this fails."""
     body = json.loads(raw[64:])
     assert body.get("federation") is not None
-    _check(body["feed"], raw[:64], b"imagiq commit 0\n" + raw[64:])
+    _check(body["feed"], raw[:64], b"imagiq commit 1\n" + raw[64:])
     certificate = body.get("certificate")
     assert (certificate is None) == (body["number"] > 1) == ("previous" in body)
     if certificate is not None:
         signed = {key: value for key, value in certificate.items() if key != "signature"}
         text = json.dumps(signed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        _check(certificate["site"], bytes.fromhex(certificate["signature"]), b"imagiq feed certificate 0\n" + text)
+        _check(certificate["site"], bytes.fromhex(certificate["signature"]), b"imagiq feed certificate 1\n" + text)
         assert (certificate["feed"], certificate["federation"]) == (body["feed"], body["federation"])
     return name_of(raw), body
 
@@ -176,7 +176,7 @@ class Model:
             for key in base["recovery"]:
                 try:
                     signature = bytes.fromhex(recipe["parameters"]["signatures"].get(key, ""))
-                    _check(key, signature, b"imagiq recovery 0\n" + bytes.fromhex(name))
+                    _check(key, signature, b"imagiq recovery 1\n" + bytes.fromhex(name))
                 except InvalidSignature:
                     continue
                 found[name].add(key)

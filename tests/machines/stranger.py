@@ -292,4 +292,4 @@ def name_of_tree(raw: bytes) -> Digest:
 
 def _certificate_text(fields: Mapping[str, JSON]) -> bytes:
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    return b"imagiq feed certificate 0\n" + text
+    return b"imagiq feed certificate 1\n" + text

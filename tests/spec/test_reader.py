@@ -14,15 +14,18 @@ import pytest
 
 from imagiq.bench.repository import open_repository
 from imagiq.bench.verify import verify
+from imagiq.errors import Unsupported
+from imagiq.exchange import FolderRemote
 from imagiq.objects import Commit, Cut, Digest, Recipe, digest_of
 from spec import reader
 from spec.vectors.builder import SCHEMA, Federation, Site, founding, successor
 from spec.vectors.damage import resigned
 from spec.vectors.scenes import SCENES, answers
+from tests.exchange.ward import Ward
 
 READER = Path(str(reader.__file__))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-REPOSITORY = FIXTURES / "repository" / ".imagiq"
+REPOSITORY = FIXTURES / "format-1" / ".imagiq"
 ANNA, BERT, CARL, DORA = (Site(name) for name in ("anna", "bert", "carl", "dora"))
 
 
@@ -208,7 +211,7 @@ def test_it_finds_damaged_objects(tmp_path: Path) -> None:
 
 
 def test_it_refuses_a_folder_of_another_format(tmp_path: Path) -> None:
-    (tmp_path / "format").write_bytes(b"imagiq repository 1\n")
+    (tmp_path / "format").write_bytes(b"imagiq repository 2\n")
     with pytest.raises(reader.Bad, match="format"):
         reader.Repository(tmp_path)
 
@@ -229,9 +232,49 @@ def test_it_reads_a_repository_that_imagiqs_store_has_written(tmp_path: Path) ->
 
 def test_it_reads_the_fixture() -> None:
     expected = json.loads((FIXTURES / "expected.json").read_text("utf-8"))
+    expected.pop("remote")
     code, found = read(REPOSITORY)
     assert code == expected.pop("exit")
     assert {key: found[key] for key in expected} == expected
+
+
+def fingerprint_of(folder: Path) -> str:
+    """Return a digest of all names and bytes below a folder, but for what reading leaves behind."""
+    left = {"lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm"}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in left)
+    lines = [f"{path.relative_to(folder).as_posix()} {digest_of(path.read_bytes())}" for path in files]
+    return digest_of("\n".join(lines).encode())
+
+
+def test_the_fixtures_and_the_vectors_of_format_1_are_frozen() -> None:
+    """Never change these digests: what was written in format 1 stays as it is. A later format gets fixtures of its own."""
+    assert fingerprint_of(FIXTURES / "format-1") == "671e08103d330b1392e59ea25cf5ee3a9cd2d782e4db80ecbdaf719aa3e26257"
+    objects = (READER.parent / "vectors" / "objects.json").read_bytes()
+    commits = (READER.parent / "vectors" / "commits.json").read_bytes()
+    assert digest_of(objects) == "6ba44ce58c62633fd6d488d9e183b7d1a31e6d18e2533c06c70a2eacba8a6605"
+    assert digest_of(commits) == "9deada17c3b29627c6bcf388357f2e9aeb022306876ffe35e7bc5aae76692c0d"
+
+
+def test_a_site_reads_what_lies_sealed_on_a_remote_of_format_1(tmp_path: Path) -> None:
+    expected = json.loads((FIXTURES / "expected.json").read_text("utf-8"))["remote"]
+    remote = FolderRemote(shutil.copytree(FIXTURES / "format-1" / "remote", tmp_path / "remote"))
+    ward = Ward()
+    ward.newcomer("b")
+    ward.pull("b", remote)
+    assert sorted(ward.known("b")) == expected
+    bench = ward.bench("b")
+    assert {entry.digest for entry in bench.history if entry.commit.recipe.name == "study"} <= bench.models.complete
+
+
+def test_a_repository_of_the_draft_is_refused_in_words(tmp_path: Path) -> None:
+    copy = shutil.copytree(REPOSITORY.parent, tmp_path / "copy")
+    (copy / ".imagiq" / "format").write_bytes(b"imagiq repository 0\n")
+    with pytest.raises(Unsupported) as refused:
+        open_repository(copy)
+    assert refused.value.code == "store-format"
+    assert "draft" in refused.value.advice
+    with pytest.raises(reader.Bad):
+        reader.Repository(copy / ".imagiq")
 
 
 def test_imagiq_reads_the_fixture_as_the_second_reader_does(tmp_path: Path) -> None:

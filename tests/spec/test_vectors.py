@@ -75,14 +75,14 @@ def test_commit_vectors_hold_for_the_second_reader() -> None:
     for vector in found["good"]:
         raw = bytes.fromhex(vector["bytes"])
         assert digest_of(raw) == vector["digest"]
-        assert reader.read_commit(raw)["format"] == 0
+        assert reader.read_commit(raw)["format"] == 1
     for vector in found["refused"]:
         assert vector["code"], vector["why"]
         with pytest.raises(reader.Bad):
             reader.read_commit(bytes.fromhex(vector["bytes"]))
     for vector in found["recovery"]:
         key = next(key["public"] for key in found["feed_keys"] if key["seed"] == vector["seed"])
-        message = b"imagiq recovery 0\n" + bytes.fromhex(vector["charter"])
+        message = b"imagiq recovery 1\n" + bytes.fromhex(vector["charter"])
         assert reader.signs(key, vector["signature"], message)
         assert not reader.signs(key, vector["signature"].upper(), message)
 

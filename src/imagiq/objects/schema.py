@@ -26,7 +26,7 @@ __all__ = [
     "parse_schema",
 ]
 
-FORMAT = 0
+FORMAT = 1
 BLOB_LIMIT = 4 * 2**20
 LARGE_TENSOR = 64 * 2**10
 SCHEMA_LIMIT = 4 * 2**20
@@ -225,14 +225,14 @@ def check_format(fields: Fields, what: str) -> None:
     """Check that an object is of the format that this version reads.
 
     Raises:
-        Unsupported: it is of a later format.
+        Unsupported: it is of another format.
     """
     version = fields.integer("format")
     if version != FORMAT:
         raise Unsupported(
             "format-version",
             f"{what.capitalize()} has format {version}; this imagiq reads {FORMAT}.",
-            "Upgrade imagiq.",
+            "Upgrade imagiq." if version > FORMAT else "It is of a draft that was never frozen: make it anew.",
         )
 
 

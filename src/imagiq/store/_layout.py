@@ -14,7 +14,8 @@ from imagiq.store.files import Files, Lock
 
 __all__ = ["FOLDERS", "FORMAT_TEXT", "Layout", "check_format", "lay_out", "take_lock"]
 
-FORMAT_TEXT: Final = b"imagiq repository 0\n"
+FORMAT_TEXT: Final = b"imagiq repository 1\n"
+DRAFT_TEXT: Final = b"imagiq repository 0\n"
 FOLDERS: Final = ("objects", "commits", "sidecar", "secrets", "tmp")
 
 
@@ -111,5 +112,7 @@ def check_format(files: Files, layout: Layout) -> None:
         raise Unsupported(
             "store-format",
             f"The repository {layout.root} says '{shown}', which this imagiq does not read.",
-            "Upgrade imagiq.",
+            "It is a draft's, from before the format was frozen: make it anew."
+            if text == DRAFT_TEXT
+            else "Upgrade imagiq.",
         )

@@ -2,7 +2,7 @@
 
 ::
 
-    format            imagiq repository 0
+    format            imagiq repository 1
     objects/ab/cdef…  blobs, trees, schemas, charters, by their digests
     commits/ab/cdef…  commits, by their digests
     journal           what is known only here; see imagiq.store.journal
