@@ -13,7 +13,7 @@ CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(
 .PHONY: help demo demo-heart test test-core lint planted torture bench picture science-demo science-phantom science-lgg clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.learning ## four hospitals with different scanners learn to draw brain tumours (installs PyTorch)
 	$(BIN)/imagiq demo brain $(ARGS)
@@ -46,8 +46,15 @@ picture: .venv/.learning ## render the demo's report for README.md (needs Chromi
 	$(BIN)/imagiq demo brain --folder build/picture --fresh --quiet
 	$(BIN)/python docs/pictures/render.py build/picture/report.html docs/pictures/report.png
 
-science-demo: .venv/.learning ## the brain demonstration on seeds 100 to 104 (docs/results)
+science-demo: .venv/.learning ## the brain demonstration on seeds 100 to 104 (docs/results; some 20 processor minutes)
 	$(BIN)/python -m science.phantom $(ARGS)
+
+science-phantom: .venv/.learning ## the same, trained to convergence, on seeds 100 to 102 (some 35 processor minutes)
+	$(BIN)/python -m science.phantom --steps 150 --converged 0
+	$(BIN)/python -m science.phantom --steps 150 --seeds 100-102 $(ARGS)
+
+science-lgg: .venv/.learning ## real gliomas of four institutions, five folds (needs ../shared/data; some 20 processor minutes)
+	$(BIN)/python -m science.lgg $(ARGS)
 
 clean: ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -9,7 +9,7 @@ import json
 import resource
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,9 @@ from typing import Any
 from imagiq.learning import Resources
 from imagiq.objects import digest_of
 from imagiq.simulation import Outcome, simulate
-from imagiq.site.sources import CasesOfSites
+from imagiq.simulation.files import read_scenario
+from imagiq.site.sources import CasesOfSites, cases_of
+from imagiq.strategies import BUILT_IN
 
 __all__ = ["Kept", "cpu_s", "kept_run", "settings_of"]
 
@@ -72,6 +74,7 @@ def kept_run(
     data: Mapping[str, Any],
     source: Callable[..., CasesOfSites],
     workers: int,
+    steps: int | None = None,
 ) -> Kept:
     """Return a run: the one that is kept in the folder, else a new one.
 
@@ -83,15 +86,25 @@ def kept_run(
         data: Parameters of the source, instead of the file's.
         source: Makes the cases from them.
         workers: Trainings side by side.
+        steps: Training commits of each hospital in each study, instead of the file's.
     """
     told = {key: value if isinstance(value, int | float | list) else str(value) for key, value in data.items()}
-    text = json.dumps([settings_of(file), seed, {key: told[key] for key in told if key != "path"}], sort_keys=True)
-    settings = digest_of(text.encode())
+    parts = [
+        settings_of(file),
+        seed,
+        {key: told[key] for key in told if key != "path"},
+        *([] if steps is None else [steps]),
+    ]
+    settings = digest_of(json.dumps(parts, sort_keys=True).encode())
     place = folder / f"{name}-{settings[:12]}.json"
     if place.exists():
         return Kept(**json.loads(place.read_text("utf-8")))
     before_s, began_s = cpu_s(), perf_counter()
-    outcome = simulate(file, seed=seed, cases=source(**data), resources=Resources(workers=workers, threads=1))
+    cases = cases_of(source(**data))
+    scenario, _ = read_scenario(file, strategies=BUILT_IN, cases=cases)
+    if steps is not None:
+        scenario = replace(scenario, studies=tuple(replace(study, steps=steps) for study in scenario.studies))
+    outcome = simulate(scenario, seed=seed, cases=cases, resources=Resources(workers=workers, threads=1))
     if outcome.warnings:
         print(*outcome.warnings, sep="\n")
     kept = Kept(

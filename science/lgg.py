@@ -14,7 +14,7 @@ from imagiq.imaging.packed import slices
 from science.kept import Kept, kept_run, settings_of
 from science.paired import Compared, strata
 from science.phantom import ALONE, POOLED, numbers
-from science.written import figure, of_runs, pairs_table, ways_table
+from science.written import figure, of_runs, pairs_table, sites_table, ways_table
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "examples" / "lgg_sites" / "federation.toml"
@@ -29,7 +29,7 @@ def runs(file: Path, folds: Sequence[int], folder: Path, *, workers: int) -> lis
     settings = settings_of(file)
     data = settings["data"]
     del data["kind"]
-    data["path"] = file.parent / data["path"]
+    data["path"] = (file.parent / data["path"]).resolve()
     return [
         kept_run(
             folder,
@@ -54,6 +54,7 @@ def page(found: Sequence[Kept], *, pictures: Path | None) -> str:
         lines += ["", *pairs_table(compared)]
         if pictures is not None:
             figure(pictures / f"lgg-{where}.svg", compared, title=title, pooled=POOLED)
+    lines += ["", "**Each hospital's own patients**", "", *sites_table(found, join=True)]
     return "\n".join(lines)
 
 

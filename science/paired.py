@@ -47,7 +47,7 @@ class Stated:
         return f"{self.point:.1%} ({self.low:.1%} to {self.high:.1%})"
 
 
-def strata(runs: Sequence[Kept], *, where: str, join: bool = False) -> list[Stratum]:
+def strata(runs: Sequence[Kept], *, where: str, join: bool = False, only: str = "") -> list[Stratum]:
     """Return the patients of each hospital in each run.
 
     Args:
@@ -55,10 +55,13 @@ def strata(runs: Sequence[Kept], *, where: str, join: bool = False) -> list[Stra
         where: ``own``: a hospital's patients, by the model that it ends up with; ``across``: by the models of all
             hospitals, the mean over these; ``unseen``: patients of hospitals that take no part, likewise.
         join: The runs are folds: the patients of a hospital in all of them are one stratum.
+        only: The hospital whose patients are asked for; empty: all.
     """
     found: dict[tuple[str, str], list[Stratum]] = {}
     for run in runs:
         for place in run.unseen if where == "unseen" else run.sites:
+            if only not in {"", place}:
+                continue
             makers = [place] if where == "own" else run.sites
             whole: dict[str, Floats] = {
                 way: np.array([models[maker][place] for maker in makers], np.float64).mean(axis=0)

@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from imagiq.report.svg import Drawing, span, ticks
 from science.kept import Kept
-from science.paired import Compared, Stated
+from science.paired import Compared, Stated, strata
 
-__all__ = ["figure", "of_runs", "pairs_table", "ways_table"]
+__all__ = ["figure", "of_runs", "pairs_table", "sites_table", "ways_table"]
 
 ROW = 30
 STYLE = """
@@ -45,6 +45,17 @@ def pairs_table(compared: Compared) -> Iterator[str]:
         yield f"| {better} | {worse} | {difference.signed} | {'yes' if difference.low > 0 else 'no'} |"
 
 
+def sites_table(runs: Sequence[Kept], *, join: bool = False) -> Iterator[str]:
+    """Yield the lines of a table: each hospital's own patients, by the model that it ends up with in each way."""
+    ways = list(runs[0].dice)
+    yield f"| hospital | patients | {' | '.join(ways)} |"
+    yield f"|---|---|{'---|' * len(ways)}"
+    for place in runs[0].sites:
+        compared = Compared(strata(runs, where="own", join=join, only=place), by="patient")
+        values = [f"{compared.value(way).point:.3f}" for way in ways]
+        yield f"| {place} | {compared.patients} | {' | '.join(values)} |"
+
+
 def of_runs(runs: Sequence[Kept]) -> Iterator[str]:
     """Yield what the runs took, and with what."""
     total_s, most_s = sum(run.cpu_s for run in runs), max(run.cpu_s for run in runs)
@@ -63,14 +74,15 @@ def figure(place: Path, compared: Compared, *, title: str, pooled: str) -> None:
     drawing = Drawing(height, name="ways", title=title, about="; ".join(f"{w} {v}" for w, v in values.items()))
 
     def along(value: float) -> float:
-        return 0.2 + 0.6 * (value - low) / (high - low)
+        return 0.2 + 0.52 * (value - low) / (high - low)
 
     for tick in ticks(low, high):
         drawing.line(along(tick), ROW, along(tick), height - ROW, "grid")
         drawing.text(along(tick), height - ROW / 2, f"{tick:g}", "middle")
-    drawing.text(0.5, ROW / 2, title, "middle")
+    drawing.text(0.46, ROW / 2, title, "middle")
     for number, (way, value) in enumerate(values.items(), start=1):
         _dot(drawing, along, ROW * (number + 0.5), way, value, "pooled" if way == pooled else "interval")
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(
         Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" class="figure" width="760" height="{}" viewBox="0 0 760 {}">'
@@ -84,4 +96,4 @@ def _dot(drawing: Drawing, along: Callable[[float], float], y: float, way: str, 
     drawing.text(0.18, y, way, "end")
     drawing.line(along(value.low), y, along(value.high), y, classes)
     drawing.dot(along(value.point), y, 5, classes)
-    drawing.text(0.82, y, str(value))
+    drawing.text(0.76, y, str(value))

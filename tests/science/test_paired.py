@@ -15,7 +15,7 @@ from imagiq.site.sources import CasesOfSites
 from science.kept import Kept, kept_run
 from science.paired import Compared, strata
 from science.phantom import numbers
-from science.written import figure, pairs_table, ways_table
+from science.written import figure, pairs_table, sites_table, ways_table
 
 Dice = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 
@@ -91,6 +91,11 @@ def test_tables_name_the_better_way_first_and_say_what_cannot_be_told_apart() ->
     compared = Compared(strata([kept(DICE)], where="own"), by="patient")
     assert list(pairs_table(compared))[2:] == ["| pooled | alone | +0.100 (+0.100 to +0.100) | yes |"]
     assert list(ways_table(compared, alone="alone", pooled="pooled"))[3].endswith("|  | +0.100 (+0.100 to +0.100) |")
+
+
+def test_a_hospital_has_a_row_of_its_own_patients() -> None:
+    rows = list(sites_table([kept(DICE, "fold-0"), kept(DICE, "fold-1")], join=True))
+    assert rows[2:] == ["| a | 6 | 0.700 | 0.800 |", "| b | 4 | 0.600 | 0.700 |"]
 
 
 def test_a_figure_shows_each_way_and_needs_no_style_sheet(tmp_path: Path) -> None:

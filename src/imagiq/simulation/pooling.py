@@ -125,7 +125,15 @@ def pooled_line(scenario: Scenario, cases: Mapping[str, SiteCases], learner: Lea
     return PooledLine(learner, joined, seed=scenario.seed, steps=steps, updates=largest.updates)
 
 
-def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updates: int) -> tuple[Weights, bytes]:
+def pooled_model(
+    learner: Learner,
+    cases: Cases,
+    *,
+    seed: int,
+    steps: int,
+    updates: int,
+    watch: Callable[[int, Weights], None] = lambda _, __: None,
+) -> tuple[Weights, bytes]:
     """Train on the cases of all sites; return the model, and what its training left beside it.
 
     Args:
@@ -134,6 +142,7 @@ def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updat
         seed: The scenario's seed: training starts from the model that the studies start from.
         steps: How many training commits all sites together may make.
         updates: How many optimiser updates one takes.
+        watch: Called after each step with its number, from 1, and the model.
     """
     weights, state = learner.initial(seed).weights, b""
     for step in range(steps):
@@ -149,4 +158,5 @@ def pooled_model(learner: Learner, cases: Cases, *, seed: int, steps: int, updat
         )
         trained = begin(learner, training).result()
         weights, state = trained.weights, trained.state
+        watch(step + 1, weights)
     return weights, state
