@@ -21,6 +21,7 @@ __all__ = [
     "home_at",
     "is_sure",
     "seat_at",
+    "setting",
     "show_done",
     "show_error",
 ]
@@ -97,3 +98,11 @@ def show_error(error: ImagiqError, what: str = "") -> None:
 def is_sure(question: str, *, yes: bool) -> bool:
     """Ask on the terminal; without one, and without ``--yes``, the answer is no."""
     return yes or click.confirm(question, default=False, err=True)
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Return the key and the value that an option holds."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.UsageError(f"--config takes KEY=VALUE, not '{key}'.")
+    return key, value

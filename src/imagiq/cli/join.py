@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from imagiq.cli.homes import JSON_OPTION, act_now, home_at, is_sure, show_done, show_error
+from imagiq.cli.homes import JSON_OPTION, act_now, home_at, is_sure, setting, show_done, show_error
 from imagiq.cli.printing import escaped, listed, say
 from imagiq.objects import JSON, Charter
 from imagiq.site.invitation import fingerprint, read_invitation
@@ -21,6 +22,9 @@ __all__ = ["command"]
 @click.argument("invitation")
 @click.option("--name", help="What this site shall be called there, instead of the name in site.toml.")
 @click.option("--remote", type=(str, str), metavar="KIND ADDRESS", help="Exchange there, instead of where it says.")
+@click.option("--key", default="", metavar="KEY", help="Of the https listener that --remote names: its public key.")
+@click.option("--proxy", default="", metavar="URL", help="Reach buckets and https listeners through this proxy.")
+@click.option("--config", multiple=True, metavar="KEY=VALUE", help="What the provider of a bucket needs; repeatable.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON_OPTION
 @click.pass_obj
@@ -30,6 +34,9 @@ def command(
     name: str | None,
     remote: tuple[str, str] | None,
     *,
+    key: str,
+    proxy: str,
+    config: tuple[str, ...],
     yes: bool,
     wants_json: bool,
 ) -> int:
@@ -40,8 +47,12 @@ def command(
     """
     home = home_at(folder)
     text = _text(invitation)
-    chosen = () if remote is None else (RemoteSettings(name="remote", kind=remote[0], address=remote[1]),)
-    offer = look_at(home, read_invitation(text, home.key()), remotes=chosen)
+    asked = read_invitation(text, home.key())
+    chosen = asked.remotes
+    if remote is not None:
+        chosen = (RemoteSettings(name="remote", kind=remote[0], address=remote[1], key=key),)
+    own = dict(map(setting, config))
+    offer = look_at(home, asked, remotes=tuple(_completed(one, proxy, own) for one in chosen))
     if not wants_json:
         say(f"Fingerprint of the invitation: {fingerprint(text)}")
         for line in _terms(offer):
@@ -63,6 +74,13 @@ def command(
         name=seat.name,
         asked=applicant is not None,
     )
+
+
+def _completed(remote: RemoteSettings, proxy: str, config: dict[str, str]) -> RemoteSettings:
+    """Return a remote with what only this site knows of the way there."""
+    if remote.kind == "folder":
+        return remote
+    return replace(remote, proxy=proxy, config=config if remote.kind == "bucket" else {})
 
 
 def _text(given: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from imagiq.cli.homes import JSON_OPTION, seat_at
+from imagiq.cli.homes import JSON_OPTION, seat_at, setting
 from imagiq.cli.printing import as_document, columns, escaped, say
 from imagiq.errors import Misuse, NotFound
 from imagiq.site.connecting import connect
@@ -54,7 +54,7 @@ def add(
         address=address,
         key=key,
         proxy=proxy,
-        config=dict(map(_setting, config)),
+        config=dict(map(setting, config)),
         read_only=read_only,
     )
     if kind == "folder":
@@ -70,13 +70,6 @@ def add(
         say(as_document({"command": "remote add", "remote": _json(remote)}))
     else:
         say(f"{name}: {remote.kind} {escaped(remote.address)}{_use(remote)}")
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise click.UsageError(f"--config takes KEY=VALUE, not '{key}'.")
-    return key, value
 
 
 @command.command(name="list")

@@ -18,10 +18,8 @@ from imagiq.federation import (
     Action,
     Evaluate,
     Finished,
-    Named,
     Start,
     State,
-    Strategy,
     Study,
     StudyHistory,
     Train,
@@ -39,33 +37,12 @@ from imagiq.keys import FeedKey
 from imagiq.learning import Advance, Begins, Learner, Pending
 from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
+from imagiq.site.local import Local
 from imagiq.site.mark import HighWaterMark
 from imagiq.site.pen import Pen
-from imagiq.site.sources import SiteCases
 from imagiq.site.work import STATE, begin_training, perform
 
 __all__ = ["Local", "Planned", "Site"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Local:
-    """What a site has and others do not.
-
-    Attributes:
-        cases: Reads its cases; called when they are needed, and every time the same.
-        data: Tells these cases apart from others, without telling what they are.
-        learner_of: Makes the learner that a task names.
-        strategies: The strategies that the site's owner has registered, by name and version.
-        accepts: The site's own policy: which studies it takes part in.
-        audit_draw: Draws a number from 0 to 999 for a commit; secret at a real site, so that nobody knows what is audited.
-    """
-
-    cases: Callable[[], SiteCases]
-    data: str
-    learner_of: Callable[[Named], Learner]
-    strategies: Mapping[tuple[str, int], Strategy]
-    accepts: Callable[[Study], bool]
-    audit_draw: Callable[[Digest], int]
 
 
 @dataclass(frozen=True, slots=True)
