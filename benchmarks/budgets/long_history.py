@@ -146,14 +146,22 @@ def _local(write: Write, start: Digest, sites: list[str]) -> Iterator[Commit]:
 
 
 def _fedavg(write: Write, start: Digest, sites: list[str]) -> Iterator[Commit]:
+    return _rounds(write, start, sites, itertools.repeat(sites[0]))
+
+
+def _swarm(write: Write, start: Digest, sites: list[str]) -> Iterator[Commit]:
+    return _rounds(write, start, sites, itertools.cycle(sites))
+
+
+def _rounds(write: Write, start: Digest, sites: list[str], leaders: Iterator[str]) -> Iterator[Commit]:
     model = start
-    for step in itertools.count(1):
+    for step, leader in enumerate(leaders, 1):
         trained = {}
         for site in sites:
             commit = write(site, _train(step), _base(model))
             trained[site] = commit.digest
             yield commit
-        merge = write(sites[0], _merge(len(sites)), (*_base(model), *_inputs(trained)))
+        merge = write(leader, _merge(len(sites)), (*_base(model), *_inputs(trained)))
         model = merge.digest
         yield merge
 
@@ -190,11 +198,31 @@ def _latest_of_each(write: Write, start: Digest, sites: list[str]) -> Iterator[C
             yield commit
 
 
+def _gossip(write: Write, start: Digest, sites: list[str]) -> Iterator[Commit]:
+    trained: dict[str, Digest] = {}
+    for site in sites:
+        commit = write(site, _train(1), _base(start))
+        trained[site] = commit.digest
+        yield commit
+    for step in itertools.count(2):
+        for place, site in enumerate(sites):
+            peer = sites[(place + step) % len(sites)]
+            pair = {one: trained[one] for one in (site, peer)}
+            merge = write(site, _merge(len(pair)), _inputs(pair))
+            yield merge
+            commit = write(site, _train(step), _base(merge.digest))
+            trained[site] = commit.digest
+            yield commit
+
+
 PATTERNS: Mapping[str, Pattern] = {
     "local": _local,
+    "one-shot": _local,
     "fedavg": _fedavg,
+    "swarm": _swarm,
     "cyclic": _cyclic,
     "incremental": _incremental,
     "latest-of-each": _latest_of_each,
+    "gossip": _gossip,
 }
 """What the sites of a study write, by its strategy."""

@@ -100,6 +100,12 @@ def test_a_study_that_the_charter_does_not_permit_is_refused_at_once(homes: Home
     assert homes.error("alba", "study", "open", str(homes.folder / "bad.toml")) == "strategy-unknown"
 
 
+def test_a_misspelt_parameter_of_a_strategy_is_told_to_who_opens_the_study(homes: Homes) -> None:
+    text = STUDY.replace('name = "latest-of-each"', 'name = "swarm"\npatience = 60')
+    (homes.folder / "bad.toml").write_text(text, "utf-8")
+    assert homes.error("alba", "study", "open", str(homes.folder / "bad.toml")) == "strategy-parameter"
+
+
 def test_curves_of_all_sites_are_drawn(homes: Homes) -> None:
     opened(homes)
     shown = homes.at("bert", "study", "watch", "Angina", "--once").out

@@ -57,6 +57,15 @@ def test_who_has_nothing_new_is_passed_over() -> None:
     assert isinstance(study.act("A"), Train), "of nobody has anything come"
 
 
+def test_what_another_has_merged_is_yet_new_to_me() -> None:
+    study = trained(3)
+    first = order_of(study, "A", 1)[0]
+    study.act(first)
+    study.tell_all()
+    assert study.view("A").steps.merged_into(study.trainings(first)[0].digest)
+    assert authors(study.action("A")) == {"A", first}
+
+
 def test_who_has_nothing_complete_is_passed_over_and_wanted_first() -> None:
     study = trained(3)
     first, second = order_of(study, "A", 1)

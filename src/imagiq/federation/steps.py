@@ -243,7 +243,8 @@ class StudyHistory:
         """
         shown, value = self._folded.get(key) or (0, begin())
         folded = cast("Folded", value)
-        for step in islice(self._steps.values(), shown, None):
+        unseen = list(islice(reversed(self._steps.values()), len(self._steps) - shown))
+        for step in reversed(unseen):
             take(folded, step)
         self._folded[key] = (len(self._steps), folded)
         return folded

@@ -17,6 +17,7 @@ from imagiq.merging import blobs_of, schema_of
 from imagiq.objects import JSON, Charter, Digest, Recipe, Schema, Tree
 from imagiq.site.sources import SiteCases
 from imagiq.site.toml import Table, read_toml, suggestion
+from imagiq.strategies import check_parameters
 
 __all__ = ["code_of", "described", "first_model", "installed", "proposed", "read_study", "schema_for"]
 
@@ -68,7 +69,8 @@ def read_study(path: Path, *, strategies: Collection[tuple[str, int]], charter: 
 
     Raises:
         NotFound: there is no such file.
-        Misuse: a key is missing, unknown or of the wrong kind; a strategy is not installed; a site is no member.
+        Misuse: a key is missing, unknown or of the wrong kind; a strategy is not installed, or has no such
+            parameter; a site is no member.
     """
     file = read_toml(path)
     task, budget = file.table("task", needed=True), file.table("budget", needed=True)
@@ -84,6 +86,7 @@ def read_study(path: Path, *, strategies: Collection[tuple[str, int]], charter: 
     title, seed = file.text("title", path.stem), file.whole("seed", None)
     file.end()
     with file.explaining():
+        check_parameters(strategy, sites)
         return study_recipe(
             title=title,
             strategy=strategy,

@@ -10,12 +10,13 @@ quorum), ``patience_s`` (an integer: how long a leader may be silent; absent: an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from imagiq.federation import Action, Finished, Step, Train, View, Wait
 from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority
 from imagiq.strategies.parameters import WHOLE, Parameter
-from imagiq.strategies.rounds import chosen_round, contributions
+from imagiq.strategies.rounds import Round, chosen_round, turn_of
 
 __all__ = ["PARAMETERS", "decide"]
 
@@ -30,13 +31,16 @@ def decide(view: View, me: str) -> Action:
         return on_its_way
     if current.number > 0:
         return Finished(model=current.model.digest)
-    given = contributions(view, current)
-    mine = next(filter(view.usable, given.get(me, ())), view.start)
+    mine = next(filter(view.usable, turn_of(view, current, me)), view.start)
     if view.may_train(me, mine):
         return _train(view, me, mine)
-    done = {site: [step for step in steps if not view.may_train(site, step)] for site, steps in given.items()}
-    done = {site: steps for site, steps in done.items() if steps}
+    done = {site: steps for site in view.sites if (steps := _done(view, current, site))}
     return lead(view, me, current, done, terms) or Wait(why=f"more sites: {len(done)} of {terms.quorum} are done")
+
+
+def _done(view: View, current: Round, site: str) -> Sequence[Step]:
+    """Return with what a site has spent its budget."""
+    return list(takewhile(lambda step: not view.may_train(site, step), turn_of(view, current, site)))
 
 
 def _terms(view: View) -> Terms:

@@ -13,6 +13,7 @@ contests its own feed could throw away everybody's work.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -20,7 +21,7 @@ from typing import TypeAlias
 from imagiq.federation import Merge, Step, View, Wait
 from imagiq.objects import Digest
 
-__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of"]
+__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of", "turn_of"]
 
 INPUT_LIMIT = 1000
 """So many models fit into one merge; what is left over is an input of the next."""
@@ -56,23 +57,29 @@ class _Rounds:
     by_number: list[list[Round]] = field(default_factory=list)
     takers: dict[_Turn, list[Round]] = field(default_factory=dict)
     trained: dict[Digest, tuple[Step, _Turn]] = field(default_factory=dict)
-    untaken: dict[Digest, Step] = field(default_factory=dict)
     turns: dict[_Turn, list[Step]] = field(default_factory=dict)
+    untaken: dict[_Turn, None] = field(default_factory=dict)
 
     def take(self, step: Step) -> None:
         """Take in a step after those that it stands on."""
         if step.kind == "train":
             turn = self._turn_of(step)
             self.trained[step.digest] = (step, turn)
-            self.untaken[step.digest] = step
-            self.turns.setdefault(turn, []).append(step)
+            if turn not in self.turns:
+                self.turns[turn] = []
+                self.untaken[turn] = None
+            insort(self.turns[turn], step, key=_furthest_first)
         elif step.kind == "start":
             self._add(Round(0, step, 0, 2**31, None))
         elif (found := self._round_of(step)) is not None:
             self._add(found)
-            for digest in step.inputs:
-                self.untaken.pop(digest, None)
-                self.takers.setdefault(self.trained[digest][1], []).append(found)
+            for turn in self.turns_in(found):
+                self.untaken.pop(turn, None)
+                self.takers.setdefault(turn, []).append(found)
+
+    def turns_in(self, merged: Round) -> list[_Turn]:
+        """Return the turns of what a round has merged."""
+        return [self.trained[digest][1] for digest in merged.model.inputs]
 
     def _turn_of(self, step: Step) -> _Turn:
         base = step.base or step.digest
@@ -139,35 +146,29 @@ def chosen_round(view: View, least_sites: int) -> Round:
 
 
 def late_steps(view: View, current: Round) -> list[Step]:
-    """Return the usable training steps that earlier rounds left out and that no later one has taken in, in causal order.
+    """Return what is usable of the turns that earlier rounds left out and that no later one has taken in, in causal order.
 
-    Of a site's turn, only one counts.
+    Of a site's turn, only one training commit counts.
     """
     rounds = _rounds(view)
-    late: dict[_Turn, Step] = {}
-    for step in sorted(_left_out(rounds, current), key=_furthest_first):
-        turn = rounds.trained[step.digest][1]
-        if turn in late or turn[1] == current.model.digest or step.site not in view.sites:
-            continue
-        if view.usable(step) and view.steps.is_input(step) and not rounds.is_taken(turn, current):
-            late[turn] = step
-    return sorted(late.values(), key=lambda step: step.order)
+    late = [
+        next((step for step in rounds.turns[turn] if view.usable(step) and view.steps.is_input(step)), None)
+        for turn in dict.fromkeys(_left_out(rounds, current))
+        if turn[1] != current.model.digest and turn[0] in view.sites and not rounds.is_taken(turn, current)
+    ]
+    return sorted((step for step in late if step is not None), key=lambda step: step.order)
+
+
+def turn_of(view: View, current: Round, site: str) -> Iterator[Step]:
+    """Yield what a site has made of a round, as far as it is known and nothing speaks against it, the furthest first."""
+    for step in _rounds(view).turns.get((site, current.model.digest), ()):
+        if view.steps.is_input(step) and step.digest not in view.set_aside:
+            yield step
 
 
 def contributions(view: View, current: Round) -> Mapping[str, Sequence[Step]]:
-    """Return what each member has trained from a round, as far as it is known and nothing speaks against it.
-
-    The first of each site is what counts if its model is here.
-    """
-    turns = _rounds(view).turns
-    found = {
-        site: [
-            step
-            for step in sorted(turns.get((site, current.model.digest), ()), key=_furthest_first)
-            if view.steps.is_input(step) and step.digest not in view.set_aside
-        ]
-        for site in view.sites
-    }
+    """Return what each member has made of a round; see :func:`turn_of`. The first of each that is here counts."""
+    found = {site: list(turn_of(view, current, site)) for site in view.sites}
     return {site: steps for site, steps in found.items() if steps}
 
 
@@ -188,9 +189,9 @@ def merge_of(view: View, me: str, current: Round, present: Sequence[Step]) -> Me
     return merge
 
 
-def _left_out(rounds: _Rounds, current: Round) -> Iterator[Step]:
-    """Yield what no merge has taken in, and what only merges beside the chosen chain have."""
-    yield from rounds.untaken.values()
+def _left_out(rounds: _Rounds, current: Round) -> Iterator[_Turn]:
+    """Yield the turns that no merge has taken in, and those that only merges beside the chosen chain have."""
+    yield from rounds.untaken
     chain: set[Digest] = set()
     at: Round | None = current
     while at is not None:
@@ -198,4 +199,4 @@ def _left_out(rounds: _Rounds, current: Round) -> Iterator[Step]:
         at = at.before
     for digest, found in rounds.by_digest.items():
         if digest not in chain:
-            yield from (rounds.trained[taken][0] for taken in found.model.inputs)
+            yield from rounds.turns_in(found)

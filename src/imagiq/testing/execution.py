@@ -88,7 +88,13 @@ class Worker:
         """Tell whether a commit is new, and all that it names is here."""
         return commit.digest not in self.history and not self.history.missing(commit)
 
-    def view(self, members: Collection[str], now_s: float, withheld: Collection[Digest] = ()) -> View:
+    def view(
+        self,
+        members: Collection[str],
+        now_s: float,
+        withheld: Collection[Digest] = (),
+        set_aside: Collection[Digest] = (),
+    ) -> View:
         """Return what the site sees; withheld models of others are not here."""
         own = {} if self.last is None else {entry.digest: entry for entry in self.history.chain(self.last.digest)}
         lacking = {digest for digest in withheld if digest not in own}
@@ -99,6 +105,7 @@ class Worker:
             now_s=now_s,
             first_seen_s=self.seen_s,
             complete={entry.digest for entry in self.history} - lacking if lacking else None,
+            set_aside=frozenset(set_aside),
         )
 
     def do(self, work: Work, now_s: float) -> Commit:
@@ -135,6 +142,7 @@ class Execution:
         members: Who is in the charter; a site that is taken out was removed.
         groups: Who can reach whom: sites in no group stand alone.
         withheld: Models that nobody but their author has.
+        set_aside: Models that the gate refused, at all sites.
         voided: Commits that cannot be inputs; see :meth:`void`.
         commits: All that were written.
         works: Who did what, in order.
@@ -173,6 +181,7 @@ class Execution:
         self.silent = set(silent)
         self.groups: list[set[str]] = [set(self.names)]
         self.withheld: set[Digest] = set()
+        self.set_aside: set[Digest] = set()
         self.voided: set[Digest] = set()
         self.commits: list[Commit] = []
         self.works: list[tuple[str, Work]] = []
@@ -180,7 +189,7 @@ class Execution:
 
     def view(self, name: str) -> View:
         """Return what a site sees."""
-        return self.workers[name].view(self.members, self.now_s, self.withheld)
+        return self.workers[name].view(self.members, self.now_s, self.withheld, self.set_aside)
 
     def action(self, name: str) -> Action:
         """Return what a site's strategy says."""

@@ -11,10 +11,13 @@ Subclass it, and give it a strategy, and its parameters if it needs any::
 # ruff: noqa: S101 - asserts are what this module is for
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random  # noqa: TID251 - draws from given seeds
+from threading import get_ident
 
 import pytest
 
@@ -23,10 +26,13 @@ from imagiq.history import History
 from imagiq.objects import JSON, Commit, Digest
 from imagiq.testing.execution import Execution
 
-__all__ = ["StrategyContract", "check_action"]
+__all__ = ["StrategyContract", "check_action", "check_all_finished", "reaching_out"]
 
 WEIGHT_LIMIT = 2**31
 INPUT_LIMIT = 1000
+
+OUTSIDE = ("open", "os.", "socket.", "subprocess.", "shutil.", "sqlite3.", "urllib.", "http.", "ctypes.")
+"""What Python's audit events about files, the network and other processes begin with."""
 
 seeds = pytest.mark.parametrize("seed", range(12))
 
@@ -63,6 +69,30 @@ def check_action(view: View, action: Action) -> None:
         assert set(authors) <= set(view.sites), "what a removed site made is merged"
 
 
+def check_all_finished(actions: Mapping[str, Action]) -> None:
+    """Check that nobody waits, when there is nothing left to do; ``actions`` has each site's last one."""
+    waiting = {name: action.why for name, action in actions.items() if isinstance(action, Wait)}
+    assert not waiting, f"somebody waits for what cannot come: {waiting}"
+
+
+@contextmanager
+def reaching_out() -> Iterator[set[str]]:
+    """Give the audit events about files, the network and other processes that this thread causes meanwhile."""
+    events: set[str] = set()
+    me = get_ident()
+    listening = True
+
+    def hear(event: str, _: object) -> None:
+        if listening and get_ident() == me and event.startswith(OUTSIDE):
+            events.add(event)
+
+    sys.addaudithook(hear)  # hooks stay for ever: this one falls silent
+    try:
+        yield events
+    finally:
+        listening = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Decided:
     """A decision, and all that it was made from."""
@@ -76,16 +106,18 @@ class _Decided:
 
     def again(self, study: Execution, draw: Random) -> Action:
         """Decide anew, from the same commits in another order."""
-        history, waiting = History(), list(self.known)
+        history, waiting, arrived = History(), list(self.known), []
         steps = StudyHistory(study.study, history.add(study.start))
         while waiting:
             ready = [commit for commit in waiting if not history.missing(commit)]
             commit = draw.choice(ready)
             waiting.remove(commit)
+            arrived.append(commit.digest)
             entry = history.add(commit)
             steps.add(entry, entry.site.removeprefix("key of "), is_input=commit.digest not in self.void)
         members = frozenset(study.members)
-        view = View(study=study.study, steps=steps, members=members, now_s=self.now_s, first_seen_s=dict(self.seen_s))
+        seen_s = {digest: self.seen_s[digest] for digest in arrived if digest in self.seen_s}
+        view = View(study=study.study, steps=steps, members=members, now_s=self.now_s, first_seen_s=seen_s)
         return study.decide(view, self.me)
 
 
@@ -120,6 +152,8 @@ class StrategyContract(ABC):
         study.tell(draw.choice(study.names))
         if study.commits and draw.random() < 0.1:
             study.withheld ^= {draw.choice(study.commits).digest}
+        if study.commits and draw.random() < 0.03:
+            study.set_aside.add(draw.choice(study.commits).digest)
         if study.commits and draw.random() < 0.05:
             study.void(draw.choice(study.commits).digest)
         if len(study.members) > 1 and draw.random() < 0.02:
@@ -154,13 +188,18 @@ class StrategyContract(ABC):
         for one in draw.sample(decided, len(decided)):
             assert one.again(study, draw) == one.action, "a decision depends on the order of arrival, or of questions"
 
+    def test_it_reads_and_writes_nothing(self, strategy: Strategy, parameters: dict[str, JSON]) -> None:
+        """No files, no network, no other processes, once what it imports is there."""
+        Execution(strategy, sites=3, steps=3, parameters=parameters).run(most=60)
+        with reaching_out() as events:
+            Execution(strategy, sites=3, steps=3, parameters=parameters).run(most=60)
+        assert not events, f"it reaches out: {sorted(events)}"
+
     @seeds
     def test_when_all_take_part_all_finish(self, strategy: Strategy, parameters: dict[str, JSON], seed: int) -> None:
         """At any pace, and without an action that has succeeded being answered again."""
         study = Execution(strategy, sites=1 + seed % 5, steps=1 + seed % 4, seed=seed, parameters=parameters)
-        actions = study.run(most=100)
-        waiting = {name: action for name, action in actions.items() if not isinstance(action, Finished)}
-        assert not waiting, "somebody waits for what cannot come"
+        check_all_finished(study.run(most=100))
 
     @seeds
     def test_nobody_waits_for_a_site_that_was_removed(
@@ -170,7 +209,7 @@ class StrategyContract(ABC):
         study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
         self._go_on(study, 5 * seed)
         study.members.discard(study.random.choice(study.names))
-        assert all(isinstance(action, Finished) for action in study.run(most=60).values())
+        check_all_finished(study.run(most=60))
 
     @seeds
     def test_with_a_silent_site_the_others_come_to_rest(
@@ -182,7 +221,7 @@ class StrategyContract(ABC):
         study.silent = {study.random.choice(study.names)}
         study.run(most=60)
         study.silent = set()
-        assert all(isinstance(action, Finished) for action in study.run(most=60).values())
+        check_all_finished(study.run(most=60))
 
     @seeds
     def test_halves_that_were_parted_finish_when_they_meet_again(
@@ -195,7 +234,7 @@ class StrategyContract(ABC):
         study.groups = [set(study.names[:cut]), set(study.names[cut:])]
         study.run(most=60)
         study.groups = [set(study.names)]
-        assert all(isinstance(action, Finished) for action in study.run(most=60).values())
+        check_all_finished(study.run(most=60))
 
     def _go_on(self, study: Execution, most: int) -> None:
         for _ in range(most):
