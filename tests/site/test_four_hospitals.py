@@ -23,7 +23,11 @@ def test_its_study_is_the_imaging_demos() -> None:
 
 @pytest.mark.torture
 @pytest.mark.parametrize("over", ["https", "bucket"])
-def test_nothing_is_lost_and_the_models_are_as_good_as_in_the_simulation(over: str, tmp_path: Path) -> None:
+def test_nothing_is_lost_and_the_models_are_as_good_as_in_the_simulation(
+    over: str, tmp_path: Path, torture: bool
+) -> None:
+    if not torture:
+        pytest.skip("takes minutes: make torture runs it")
     done = subprocess.run(
         [sys.executable, str(FOLDER / "run.py"), str(tmp_path / "out"), "--over", over, "--faults", "6"],
         capture_output=True,
