@@ -87,6 +87,16 @@ class Hospital:
                 start_new_session=True,
             )
 
+    def down(self) -> None:
+        """End the process; one that does not end is killed."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
     def kill(self) -> None:
         """Kill the process, and nothing else: its workers must end by themselves."""
         assert self.process is not None

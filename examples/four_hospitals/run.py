@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,6 +48,7 @@ def main() -> int:
     relay: Relay = BucketRelay(out / "relay")
     if given.over == "https":
         relay = HttpsRelay(out / "relay", members=out / "members.txt")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing is left running
     hospitals: list[Hospital] = []
     try:
         hospitals = four_hospitals(out, relay)
@@ -54,8 +56,7 @@ def main() -> int:
         _wait(hospitals)
     finally:
         for one in hospitals:
-            if one.process is not None and one.process.poll() is None:
-                one.run("down")
+            one.down()
         relay.kill()
     return _tell(out, hospitals, *found, given.over)
 
