@@ -26,7 +26,7 @@ from imagiq.objects import JSON
 from imagiq.simulation import Scenario, SimulatedSite, SimulatedStudy, SiteCases, World
 from imagiq.site.work import STATE
 from imagiq.strategies import BUILT_IN
-from tests.learning.pictures import CHANNELS, LABELS, discs
+from tests.learning.pictures import CHANNELS, LABELS, discs, of_others
 
 pytestmark = pytest.mark.process
 
@@ -121,7 +121,7 @@ def world() -> Iterator[World]:
         studies=(SimulatedStudy(title="fedavg", strategy=Named("fedavg"), steps=ROUNDS, updates=UPDATES),),
         task=Named("segmentation", 1, TASK),
     )
-    cases = {name: SiteCases(training=one, held_back=one) for name, one in HOSPITALS.items()}
+    cases = {name: SiteCases(training=one, held_back=of_others(one)) for name, one in HOSPITALS.items()}
     world = World(scenario, cases, learner_of=lambda _: learner, strategies=BUILT_IN)
     world.run()
     yield world

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,11 @@ def discs(patients: int = 4, slices: int = 3, size: int = 24, seed: int = 0) -> 
         labels=LABELS,
         spacing_mm=(1.0, 1.0),
     )
+
+
+def of_others(cases: ImageCases) -> ImageCases:
+    """Return the same images as those of other patients."""
+    return replace(cases, patients=np.char.add("another ", cases.patients))
 
 
 def shades(patients: int = 12, classes: int = 2, seed: int = 0) -> ImageCases:

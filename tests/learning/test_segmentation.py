@@ -21,7 +21,7 @@ from imagiq.learning.own import OwnNetwork
 from imagiq.learning.segmentation import Segmentation
 from imagiq.learning.settings import read_settings
 from imagiq.simulation import Scenario, SimulatedSite, SimulatedStudy, SiteCases
-from tests.learning.pictures import LABELS, TASK, TINY, discs, shades
+from tests.learning.pictures import LABELS, TASK, TINY, discs, of_others, shades
 
 pytestmark = pytest.mark.process
 
@@ -151,7 +151,7 @@ def test_cases_of_another_task_are_refused_before_a_simulation_begins(learner: S
         studies=(SimulatedStudy(title="fedavg", strategy=Named("fedavg"), steps=1, updates=1),),
         task=Named("discs", 1, {}),
     )
-    cases = {name: SiteCases(training=one, held_back=one) for name, one in wrong.items()}
+    cases = {name: SiteCases(training=one, held_back=of_others(one)) for name, one in wrong.items()}
     with pytest.raises(ContractBroken) as error:
         imagiq.simulate(scenario, learners={"discs": learner}, cases=cases)
     assert error.value.code == "cases-channels"

@@ -238,6 +238,6 @@ def test_a_model_that_knows_no_images_is_refused(tmp_path: Path, image: Path) ->
     simulate(scenario("local"), cases=cases_of(), folder=tmp_path / "left")
     with imagiq.open(tmp_path / "left/east") as repository:
         with pytest.raises(Misuse, match="takes 4 channels"):
-            repository.predict("local", [image, image])
+            repository.predict("local@east", [image, image])
         with pytest.raises(Unsupported, match="neither draws masks nor tells classes"):
-            repository.predict("local", [image] * 4)
+            repository.predict("local@east", [image] * 4)

@@ -171,7 +171,7 @@ def test_a_remote_where_a_site_cannot_write_is_still_read_by_it(town: Town) -> N
     town.up()
     town.study("alba", strategy="latest-of-each", steps=1)
     until("caro has read of the others' work", lambda: set(town.made("caro", "train")) == set(town.names))
-    assert town.status("caro")["federations"][0]["remotes"][0]["trouble"] is not None
+    until("caro says what is wrong", lambda: town.status("caro")["federations"][0]["remotes"][0]["trouble"] is not None)
     (own / "feeds").unlink()
     if (own / "kept").exists():
         (own / "kept").rename(own / "feeds")
