@@ -46,7 +46,7 @@ def images(seed: int = 0) -> ImageCases:
     masks = np.zeros((SLICES, SIDE, SIDE), np.uint8)
     masks[:, 20:40, 20:40], masks[:, 25:30, 25:30] = 1, 2
     found += masks[:, None]
-    patients = np.repeat([f"p{number}" for number in range(SLICES // 6)], 6)
+    patients = np.repeat([f"p{seed}-{number}" for number in range(SLICES // 6)], 6)
     return ImageCases(images=found, truth=masks, patients=patients, channels=CHANNELS, labels=LABELS)
 
 
