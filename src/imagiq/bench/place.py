@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from imagiq.errors import Misuse, NotFound
 
-__all__ = ["FEDERATIONS", "FOLDER", "SETTINGS", "find", "holds_repository", "store_folder"]
+__all__ = [
+    "FEDERATIONS",
+    "FOLDER",
+    "SETTINGS",
+    "find",
+    "holds_repository",
+    "in_no_federation",
+    "in_several_federations",
+    "store_folder",
+]
 
 FOLDER: Final = ".imagiq"
 SETTINGS: Final = "site.toml"
@@ -43,18 +53,28 @@ def find(start: Path) -> Path:
 def _only_seat(home: Path) -> Path:
     seats = sorted(folder for folder in (home / FEDERATIONS).iterdir() if holds_repository(folder))
     if not seats:
-        raise NotFound(
-            "federation-none",
-            f"The site in {home} is in no federation.",
-            "Found one with `imagiq found`, or join one with `imagiq join`.",
-        )
+        raise in_no_federation(home)
     if len(seats) > 1:
-        raise Misuse(
-            "federation-choose",
-            f"This site is in several federations: {', '.join(seat.name for seat in seats)}.",
-            "Name one: imagiq --federation NAME ...",
-        )
+        raise in_several_federations([seat.name for seat in seats])
     return seats[0]
+
+
+def in_no_federation(home: Path) -> NotFound:
+    """Return the error for a site that is in no federation."""
+    return NotFound(
+        "federation-none",
+        f"The site in {home} is in no federation.",
+        "Found one with `imagiq found`, or join one with `imagiq join`.",
+    )
+
+
+def in_several_federations(names: Iterable[str]) -> Misuse:
+    """Return the error for a site that is in several federations, where one must be named."""
+    return Misuse(
+        "federation-choose",
+        f"This site is in several federations: {', '.join(names)}.",
+        "Name one: imagiq --federation NAME ...",
+    )
 
 
 def holds_repository(folder: Path) -> bool:

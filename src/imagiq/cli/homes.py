@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from imagiq.bench.place import in_no_federation
 from imagiq.cli.printing import as_document, escaped, painted, say
 from imagiq.errors import Conflict, ImagiqError
 from imagiq.site.acting import Done, act
@@ -21,6 +22,7 @@ __all__ = [
     "home_at",
     "is_sure",
     "seat_at",
+    "seats_at",
     "setting",
     "show_done",
     "show_error",
@@ -39,6 +41,19 @@ def seat_at(folder: Path) -> tuple[Home, Seat]:
     """Return the home that a folder is, or lies in, and the federation that is meant."""
     home, name = find_home(folder)
     return home, home.seat(name)
+
+
+def seats_at(folder: Path) -> tuple[Home, tuple[Seat, ...]]:
+    """Return the home that a folder is, or lies in, and the federation whose folder it is or lies in, else all.
+
+    Raises:
+        NotFound: the site is in none.
+    """
+    home, name = find_home(folder)
+    seats = home.seats() if name is None else (home.seat(name),)
+    if not seats:
+        raise in_no_federation(home.path)
+    return home, seats
 
 
 def act_now(home: Home, seat: Seat, *, insist: bool = True) -> list[Done] | None:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from imagiq.cli.homes import JSON_OPTION, done_as_json, error_as_json, show_done, show_error
+from imagiq.cli.homes import JSON_OPTION, done_as_json, error_as_json, seats_at, show_done, show_error
 from imagiq.cli.printing import as_document, columns, escaped, say
-from imagiq.errors import NotFound
-from imagiq.site.home import Home, Seat, find_home
+from imagiq.site.home import Home, Seat
 from imagiq.site.session import open_seat
 from imagiq.site.syncing import RemoteNews, Synced, sync_seat
 
@@ -25,14 +24,7 @@ def command(folder: Path, *, wants_json: bool) -> int:
 
     Ends with exit code 1 when a remote could not be reached.
     """
-    home, name = find_home(folder)
-    seats = home.seats() if name is None else (home.seat(name),)
-    if not seats:
-        raise NotFound(
-            "federation-none",
-            f"The site in {home.path} is in no federation.",
-            "Found one with `imagiq found`, or join one with `imagiq join`.",
-        )
+    home, seats = seats_at(folder)
     with home.lock():
         found = {seat.name: _sync(home, seat) for seat in seats}
     if wants_json:

@@ -13,10 +13,10 @@ from types import FrameType
 
 import click
 
+from imagiq.bench.place import in_no_federation
 from imagiq.cli.homes import error_as_json, home_at
 from imagiq.cli.printing import JSON_VERSION, escaped, is_terminal, measured, metrics_as_json, painted, say
 from imagiq.clock import SystemClock
-from imagiq.errors import NotFound
 from imagiq.site.running import Told
 from imagiq.site.status import Status
 from imagiq.site.supervisor import Supervisor
@@ -38,11 +38,7 @@ def command(folder: Path, *, lines: bool, wants_json: bool) -> None:
     """
     home = home_at(folder)
     if not home.seats():
-        raise NotFound(
-            "federation-none",
-            f"The site in {home.path} is in no federation.",
-            "Found one with `imagiq found`, or join one with `imagiq join`.",
-        )
+        raise in_no_federation(home.path)
     with home.lock():
         if wants_json:
             _run(Supervisor(home, tell=lambda told: _print(_as_json(told))), lambda _: None)

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from imagiq.cli.homes import JSON_OPTION, error_as_json, show_error
+from imagiq.cli.homes import JSON_OPTION, error_as_json, seats_at, show_error
 from imagiq.cli.printing import as_document, escaped, measured, say
-from imagiq.errors import NotFound
-from imagiq.site.home import find_home
 from imagiq.site.working import Worked, work_once
 
 __all__ = ["command"]
@@ -27,14 +25,7 @@ def command(folder: Path, *, once: bool, wants_json: bool) -> int:  # noqa: ARG0
     Exit codes: 0 an action was done; 4 there is nothing to do until others bring news; 5 nothing is left to do in any study
     of this site; 1 the action failed, or another error. That a remote is away is told, and is no failure.
     """
-    home, name = find_home(folder)
-    seats = home.seats() if name is None else (home.seat(name),)
-    if not seats:
-        raise NotFound(
-            "federation-none",
-            f"The site in {home.path} is in no federation.",
-            "Found one with `imagiq found`, or join one with `imagiq join`.",
-        )
+    home, seats = seats_at(folder)
     with home.lock():
         found = work_once(home, seats)
     if wants_json:

@@ -30,8 +30,14 @@ from shutil import rmtree
 from threading import Event
 from typing import Final
 
-from imagiq.bench.place import FEDERATIONS, SETTINGS, holds_repository
-from imagiq.errors import Conflict, Corrupt, Misuse, NotFound, Unreachable
+from imagiq.bench.place import (
+    FEDERATIONS,
+    SETTINGS,
+    holds_repository,
+    in_no_federation,
+    in_several_federations,
+)
+from imagiq.errors import Conflict, Corrupt, NotFound, Unreachable
 from imagiq.federation.policy import Policy
 from imagiq.keys import SiteKey
 from imagiq.objects import Digest
@@ -175,21 +181,13 @@ class Home:
         if name is not None and name in seats:
             return seats[name]
         if not seats:
-            raise NotFound(
-                "federation-none",
-                f"The site in {self.path} is in no federation.",
-                "Found one with `imagiq found`, or join one with `imagiq join`.",
-            )
+            raise in_no_federation(self.path)
         if name is not None:
             raise NotFound(
                 "federation-unknown", f"No federation here is called '{name}'.", suggestion(name, list(seats))
             )
         if len(seats) > 1:
-            raise Misuse(
-                "federation-choose",
-                f"This site is in several federations: {', '.join(seats)}.",
-                "Name one: imagiq --federation NAME ...",
-            )
+            raise in_several_federations(seats)
         return next(iter(seats.values()))
 
     def new_seat(self, title: str, federation: Digest) -> Seat:
