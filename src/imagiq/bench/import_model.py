@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 from imagiq.bench.bench import Bench
 from imagiq.bench.tensor_file import FileTensor, Header, pieces, read_header
-from imagiq.errors import BudgetSpent, Corrupt, Misuse, NotFound, Unreachable, Unsupported
+from imagiq.errors import BudgetSpent, Corrupt, Misuse, NotFound, Unsupported
 from imagiq.history import Entry
 from imagiq.merging.arrays import cut
 from imagiq.objects import Digest, Group, Recipe, Schema, Tensor, digest_of, parse_digest, parse_schema
+from imagiq.store.owned import reading
 
 __all__ = ["import_model"]
 
@@ -53,17 +54,11 @@ def import_model(bench: Bench, path: Path) -> Entry:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    try:
+    with reading(path):
         if path.exists() and not path.is_file():
             raise Misuse("import-no-file", f"{path} is no file.", "Name a file that ends with .safetensors.")
         with path.open("rb") as file:
             yield file, path.stat().st_size
-    except FileNotFoundError as error:
-        raise NotFound("file-missing", f"There is no file {path}.", "Check the name.") from error
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{path} cannot be read: {error.strerror or type(error).__name__}.", "Check the file."
-        ) from error
 
 
 def _schema(header: Header) -> Schema:

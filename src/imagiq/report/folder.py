@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from imagiq.bench.place import find
-from imagiq.errors import NotFound, Unreachable
+from imagiq.errors import NotFound
 from imagiq.report.repository import report_of_repository
 from imagiq.report.values import Report
 from imagiq.report.written import parse_report
+from imagiq.store.owned import reading
 
 __all__ = ["OUTCOME", "PAGE", "read_report"]
 
@@ -30,13 +31,9 @@ def read_report(folder: Path) -> Report:
     if not folder.is_dir():
         raise NotFound("folder-missing", f"There is no folder {folder}.", "Check the name after -C.")
     written = folder / OUTCOME
-    try:
+    with reading(written):
         if written.is_file():
             return parse_report(written.read_bytes())
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{written} cannot be read: {error.strerror}.", "Check its rights."
-        ) from error
     if (folder / JOURNAL).is_file():
         raise NotFound(
             "report-unfinished",

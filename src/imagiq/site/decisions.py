@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from imagiq.errors import ImagiqError, Unreachable
+from imagiq.errors import ImagiqError
 from imagiq.federation.membership import Wish, parse_wish
 from imagiq.federation.policy import Answer
 from imagiq.objects import JSON, Digest, Parent, Recipe, digest_of, encode, parse_digest
 from imagiq.objects.canonical import Fields, decode
 from imagiq.site.keyfile import write_file
+from imagiq.store.owned import writing
 
 __all__ = ["Decisions", "Order"]
 
@@ -129,12 +130,8 @@ class Decisions:
         return self._folder / f"{kind}-{digest_of(encode(about))[:32]}.json"
 
     def _write(self, kind: str, about: JSON, answer: Answer) -> None:
-        try:
+        with writing(self._folder):
             self._folder.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise Unreachable(
-                "home-unwritable", f"{self._folder} cannot be made: {error.strerror}.", "Make room, or permit it."
-            ) from error
         write_file(self._path(kind, about), encode({"about": about, "answer": answer.value}))
 
     def _read(self, kind: str) -> Iterator[tuple[Fields, Answer]]:

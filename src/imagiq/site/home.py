@@ -37,7 +37,7 @@ from imagiq.bench.place import (
     in_no_federation,
     in_several_federations,
 )
-from imagiq.errors import Conflict, Corrupt, NotFound, Unreachable
+from imagiq.errors import Conflict, Corrupt, NotFound
 from imagiq.federation.policy import Policy
 from imagiq.keys import SiteKey
 from imagiq.objects import Digest
@@ -57,6 +57,7 @@ from imagiq.site.settings import (
 )
 from imagiq.site.toml import suggestion
 from imagiq.store.files import Lock, RealFiles
+from imagiq.store.owned import writing
 
 __all__ = ["Home", "Seat", "find_home", "make_home"]
 
@@ -92,7 +93,7 @@ class Seat:
         Raises:
             Unreachable: its folder cannot be made.
         """
-        _make_folder(self.marks, exist_ok=True)
+        _make_folder(self.marks)
         return FileMark(self.marks / federation)
 
     def remotes(self) -> tuple[RemoteSettings, ...]:
@@ -205,7 +206,7 @@ class Home:
                 f"This site has a place in that federation already: '{name}'.",
                 "See `imagiq members`; to found another one, give it another title.",
             )
-        _make_folder(seat.path, exist_ok=True)
+        _make_folder(seat.path)
         return seat
 
     def holder(self) -> int | None:
@@ -231,18 +232,15 @@ class Home:
         """
         files = RealFiles()
         path = str(self.path / "lock")
-        try:
-            lock = _lock_soon(files, path)
-        except BlockingIOError as error:
-            raise Conflict(
-                "home-locked",
-                f"Another imagiq process (pid {self.holder() or 'unknown'}) works in {self.path}.",
-                "Wait until it has ended, or stop it: `imagiq down` stops a running site.",
-            ) from error
-        except OSError as error:
-            raise Unreachable(
-                "home-unwritable", f"{path} cannot be written: {error.strerror}.", "Permit it, or make room."
-            ) from error
+        with writing(self.path / "lock"):
+            try:
+                lock = _lock_soon(files, path)
+            except BlockingIOError as error:
+                raise Conflict(
+                    "home-locked",
+                    f"Another imagiq process (pid {self.holder() or 'unknown'}) works in {self.path}.",
+                    "Wait until it has ended, or stop it: `imagiq down` stops a running site.",
+                ) from error
         try:
             self._empty_scratch()
             yield
@@ -252,7 +250,7 @@ class Home:
     def _empty_scratch(self) -> None:
         """Remove what a process has left there that was killed: it may be images."""
         rmtree(self.scratch, ignore_errors=True)
-        _make_folder(self.scratch, exist_ok=True)
+        _make_folder(self.scratch)
 
 
 def _lock_soon(files: RealFiles, path: str) -> Lock:
@@ -277,7 +275,7 @@ def make_home(path: Path, *, name: str, title: str = "", contact: str = "") -> H
     if (path / SETTINGS).exists():
         raise Conflict("home-exists", f"{path} is the home of a site already.", "Name another folder.")
     for folder in (path, path / "keys", path / FEDERATIONS):
-        _make_folder(folder, exist_ok=True, parents=folder == path)
+        _make_folder(folder, parents=folder == path)
     (path / "keys").chmod(0o700)
     if not home.key_file.exists():  # else it was cut off here before
         write_key(home.key_file, SiteKey.new().seed)
@@ -305,10 +303,6 @@ def find_home(start: Path) -> tuple[Home, str | None]:
     )
 
 
-def _make_folder(path: Path, *, exist_ok: bool = False, parents: bool = False) -> None:
-    try:
-        path.mkdir(mode=0o700, exist_ok=exist_ok, parents=parents)
-    except OSError as error:
-        raise Unreachable(
-            "home-unwritable", f"The folder {path} cannot be made: {error.strerror}.", "Name another one, or permit it."
-        ) from error
+def _make_folder(path: Path, *, parents: bool = False) -> None:
+    with writing(path):
+        path.mkdir(mode=0o700, exist_ok=True, parents=parents)

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-from imagiq.errors import Conflict, Corrupt, NotFound, Refused, Unreachable
+from imagiq.errors import Conflict, Corrupt, NotFound, Refused
 from imagiq.keys import SiteKey
 from imagiq.store.files import RealFiles
+from imagiq.store.owned import reading, writing
 
 __all__ = ["read_key", "read_secret", "site_key", "write_file", "write_key", "write_secret"]
 
@@ -26,7 +27,7 @@ def write_file(path: Path, content: bytes) -> None:
         Unreachable: the disk does not take it.
     """
     files, new = RealFiles(), path.with_name(f".{path.name}.{token_hex(4)}")
-    try:
+    with writing(path):
         try:
             files.write(str(new), content)
             files.rename(str(new), str(path))
@@ -34,10 +35,6 @@ def write_file(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
         files.sync_folder(str(path.parent))
-    except OSError as error:
-        raise Unreachable(
-            "home-unwritable", f"{path} cannot be written: {error.strerror}.", "Make room, or permit it."
-        ) from error
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -48,15 +45,12 @@ def write_secret(path: Path, content: bytes) -> None:
         Unreachable: the disk does not take it.
     """
     files = RealFiles()
-    try:
-        files.write(str(path), content)
+    with writing(path):
+        try:
+            files.write(str(path), content)
+        except FileExistsError as error:
+            raise Conflict("key-exists", f"There is a file {path} already.", "Name another one.") from error
         files.sync_folder(str(path.parent))
-    except FileExistsError as error:
-        raise Conflict("key-exists", f"There is a file {path} already.", "Name another one.") from error
-    except OSError as error:
-        raise Unreachable(
-            "home-unwritable", f"{path} cannot be written: {error.strerror}.", "Make room, or permit it."
-        ) from error
 
 
 def read_secret(path: Path) -> bytes:
@@ -67,7 +61,8 @@ def read_secret(path: Path) -> bytes:
         Refused: others can read it.
         Unreachable: it cannot be read.
     """
-    try:
+    missing = NotFound("key-missing", f"There is no key {path}.", "Restore it from a backup.")
+    with reading(path, missing):
         handle = os.open(path, os.O_RDONLY)
         with os.fdopen(handle, "rb") as file:
             mode = os.fstat(handle).st_mode
@@ -78,12 +73,6 @@ def read_secret(path: Path) -> bytes:
                     f"If nobody did, run `chmod 600 {path}`; else make a new key with `imagiq rotate-key`.",
                 )
             return file.read(SECRET_LIMIT)
-    except FileNotFoundError as error:
-        raise NotFound("key-missing", f"There is no key {path}.", "Restore it from a backup.") from error
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{path} cannot be read: {error.strerror}.", "Check its rights."
-        ) from error
 
 
 def write_key(path: Path, seed: bytes) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from imagiq.bench import Bench
 from imagiq.bench.names import pick_site
-from imagiq.errors import Conflict, Misuse, NotFound, Refused, Unreachable, Untrusted
+from imagiq.errors import Conflict, Misuse, NotFound, Refused, Untrusted
 from imagiq.federation.membership import Change, cuts_of, successor
 from imagiq.federation.votes import check_successor, recover_recipe
 from imagiq.history import Entry
@@ -23,6 +23,7 @@ from imagiq.objects.canonical import decode
 from imagiq.site.card import read_card
 from imagiq.site.keyfile import read_key, write_file
 from imagiq.site.session import Session
+from imagiq.store.owned import reading
 
 __all__ = ["propose", "read_proposal", "recover", "sign", "write_proposal"]
 
@@ -101,15 +102,8 @@ def read_proposal(path: Path) -> Charter:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(FILE_LIMIT)
-    except FileNotFoundError as error:
-        raise NotFound("file-missing", f"There is no file {path}.", "Check its name.") from error
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{path} cannot be read: {error.strerror}.", "Check its rights."
-        ) from error
+    with reading(path), path.open("rb") as file:
+        return file.read(FILE_LIMIT)
 
 
 def sign(proposal: Charter, key: Path, output: Path) -> str:

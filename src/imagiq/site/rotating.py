@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from imagiq.bench.repository import open_repository
-from imagiq.errors import Conflict, Unreachable
+from imagiq.errors import Conflict
 from imagiq.federation.membership import Change
 from imagiq.federation.policy import Answer
 from imagiq.federation.requests import NEW_KEY, apply_for
@@ -14,6 +14,7 @@ from imagiq.objects import Member
 from imagiq.site.founding import my_key
 from imagiq.site.home import Home, Seat
 from imagiq.site.keyfile import read_key, write_key
+from imagiq.store.owned import writing
 
 __all__ = ["make_recovery_key", "recovery_public", "rotate"]
 
@@ -53,14 +54,10 @@ def rotate(home: Home) -> list[Seat]:
 
 def _replace_key(home: Home, key: SiteKey) -> None:
     new = home.key_file.with_name("site.new")
-    try:
+    with writing(home.key_file):
         new.unlink(missing_ok=True)
         write_key(new, key.seed)
         new.replace(home.key_file)
-    except OSError as error:
-        raise Unreachable(
-            "home-unwritable", f"{home.key_file} cannot be written: {error.strerror}.", "Make room, or permit it."
-        ) from error
 
 
 def make_recovery_key(path: Path) -> str:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from imagiq.bench import Bench
-from imagiq.errors import Misuse, NotFound, Unreachable
+from imagiq.errors import Misuse, NotFound
 from imagiq.exchange import Keyring
 from imagiq.keys import SiteKey
 from imagiq.site.home import Home, Seat
 from imagiq.site.invitation import invitations_made
 from imagiq.site.keyfile import site_key, write_file, write_key
 from imagiq.site.settings import RemoteSettings
+from imagiq.store.owned import reading
 
 __all__ = [
     "ADMITTED",
@@ -109,16 +110,11 @@ def read_admission(path: Path) -> dict[str, str]:
         NotFound: there is none.
         Unreachable: it cannot be read.
     """
-    try:
+    missing = NotFound(
+        "admission-missing", f"There is no list of members {path}.", "Write one: `imagiq members --for-relay`."
+    )
+    with reading(path, missing):
         return parse_admission(path.read_text("ascii", "replace"), path)
-    except FileNotFoundError as error:
-        raise NotFound(
-            "admission-missing", f"There is no list of members {path}.", "Write one: `imagiq members --for-relay`."
-        ) from error
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{path} cannot be read: {error.strerror}.", "Check its rights."
-        ) from error
 
 
 def write_admission(home: Home, seat: Seat, bench: Bench, key: SiteKey) -> None:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from imagiq.errors import Corrupt, NotFound, Unreachable
+from imagiq.errors import Corrupt, NotFound
+from imagiq.store.owned import writing
 
 __all__ = [
     "FederationStatus",
@@ -149,7 +150,7 @@ def write_status(home: Path, status: Status) -> None:
         Unreachable: the disk does not take it.
     """
     new, content = home / f"{FILE}.new", json.dumps(asdict(status)).encode("ascii")
-    try:
+    with writing(home / FILE):
         try:
             new.unlink(missing_ok=True)
             new.touch(mode=0o600)
@@ -163,10 +164,6 @@ def write_status(home: Path, status: Status) -> None:
                     raise
                 file.seek(0)
                 file.write(content.ljust(room))
-    except OSError as error:
-        raise Unreachable(
-            "home-unwritable", f"{home / FILE} cannot be written: {error.strerror}.", "Permit it, or make room."
-        ) from error
 
 
 def read_status(home: Path) -> Status:

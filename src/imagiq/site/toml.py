@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from imagiq.errors import ImagiqError, Misuse, NotFound, Unreachable
+from imagiq.errors import ImagiqError, Misuse
 from imagiq.objects import JSON, decimal
+from imagiq.store.owned import reading
 
 __all__ = ["Table", "explaining", "read_toml", "suggestion"]
 
@@ -26,13 +27,8 @@ def read_toml(path: Path) -> Table:
         Misuse: it is not TOML.
     """
     try:
-        return Table(path, "", tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise NotFound("file-missing", f"There is no file {path}.", "Check its name and folder.") from error
-    except OSError as error:
-        raise Unreachable(
-            "file-unreadable", f"{path} cannot be read: {error.strerror}.", "Check its rights."
-        ) from error
+        with reading(path):
+            return Table(path, "", tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misuse("file-toml", f"{path} is not TOML: {error}.", "Correct it there.") from error
 
