@@ -2,7 +2,7 @@
 
 from imagiq.report.recipes import recipe_of
 from imagiq.report.tables import Table, csv_of, tables_of
-from imagiq.report.values import Commit, Picture, Point, Report, Score, Site, Way, Work
+from imagiq.report.values import Commit, Picture, Point, Report, Score, Site, Way, Work, score_of
 from imagiq.report.written import parse_report, report_as_json
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "parse_report",
     "recipe_of",
     "report_as_json",
+    "score_of",
     "tables_of",
 ]

@@ -22,7 +22,7 @@ from imagiq.history import Entry
 from imagiq.learning import Overlaps, Predictions
 from imagiq.objects import Digest, digest_of
 from imagiq.report.recipes import recipe_of
-from imagiq.report.values import Commit, Point, Report, Score, Site, Way, Work
+from imagiq.report.values import Commit, Point, Report, Score, Site, Way, Work, score_of
 from imagiq.scoring import FEW, Resampled, measure_of, resampled
 from imagiq.site import SCORES, marks_of, parse_scores
 
@@ -189,21 +189,11 @@ class _Reader:
             if interval is None:
                 continue
             gain = each.minus(others[name]).interval() if name in others else None
-            is_told = marks.patients >= FEW
-            yield Score(
-                way=one.way,
-                kind="own",
-                site=one.site,
-                at=one.site,
-                measure=name,
-                value=interval.point,
-                low=interval.low if is_told else None,
-                high=interval.high if is_told else None,
-                gain=None if gain is None else gain.point,
-                gain_low=gain.low if gain is not None and is_told else None,
-                gain_high=gain.high if gain is not None and is_told else None,
-                counts=name not in marks.silent,
+            counts = name not in marks.silent
+            score = score_of(
+                interval, gain, way=one.way, kind="own", site=one.site, at=one.site, measure=name, counts=counts
             )
+            yield score if marks.patients >= FEW else score.of_few()
 
     def _findings(self, evaluations: list[_Evaluation]) -> Iterator[str]:
         own = sorted({one.site for one in evaluations if one.said is not None})

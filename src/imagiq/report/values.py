@@ -6,14 +6,14 @@ Nothing here names a patient, a file or a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagiq.scoring import Measure
+from imagiq.scoring import Interval, Measure
 
-__all__ = ["Commit", "Picture", "Point", "Report", "Score", "Site", "Way", "Work"]
+__all__ = ["Commit", "Picture", "Point", "Report", "Score", "Site", "Way", "Work", "score_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,38 @@ class Score:
     gain_high: float | None = None
     counts: bool = True
     reported: bool = False
+
+    def of_few(self) -> Score:
+        """Return it without its intervals: of few patients they would be too narrow to be believed."""
+        return replace(self, low=None, high=None, gain_low=None, gain_high=None)
+
+
+def score_of(
+    value: Interval,
+    gain: Interval | None,
+    *,
+    way: str,
+    kind: str,
+    site: str = "",
+    at: str = "",
+    measure: str,
+    counts: bool,
+) -> Score:
+    """Return the score that a measure and what it gains make."""
+    return Score(
+        way=way,
+        kind=kind,
+        site=site,
+        at=at,
+        measure=measure,
+        value=value.point,
+        low=value.low,
+        high=value.high,
+        gain=None if gain is None else gain.point,
+        gain_low=None if gain is None else gain.low,
+        gain_high=None if gain is None else gain.high,
+        counts=counts,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

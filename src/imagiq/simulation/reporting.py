@@ -6,7 +6,7 @@ import platform
 from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of
+from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of, score_of
 from imagiq.report import Way as ReportedWay
 from imagiq.scoring import FEW, Interval
 from imagiq.simulation.outcome import Hospital, Measures, Outcome, SiteResult, Way
@@ -128,25 +128,13 @@ def _score(
     counts: Mapping[str, bool] | None = None,
     few: Collection[str] = (),
 ) -> Iterator[Score]:
-    """Yield a score, if it is defined; of few patients without intervals, which would be too narrow to be believed."""
+    """Yield a score, if it is defined."""
     value = measures[measure]
     gain: Interval | None = None if gains is None or way.strategy == "local" else gains[measure]
-    is_told = at not in few
     if value is not None:
-        yield Score(
-            way=way.title,
-            kind=kind,
-            site=site,
-            at=at,
-            measure=measure,
-            value=value.point,
-            low=value.low if is_told else None,
-            high=value.high if is_told else None,
-            gain=None if gain is None else gain.point,
-            gain_low=gain.low if gain is not None and is_told else None,
-            gain_high=gain.high if gain is not None and is_told else None,
-            counts=True if counts is None else counts.get(at, True),
-        )
+        tells = counts is None or counts.get(at, True)
+        score = score_of(value, gain, way=way.title, kind=kind, site=site, at=at, measure=measure, counts=tells)
+        yield score.of_few() if at in few else score
 
 
 def _checkpoints(outcome: Outcome) -> Iterator[Point]:

@@ -22,9 +22,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
+from imagiq.federation import Action, Finished, Merge, Step, View, Wait
 from imagiq.strategies.draws import drawn
-from imagiq.strategies.latest_of_each import not_stale
+from imagiq.strategies.latest_of_each import newest_model, not_stale, train_on
 from imagiq.strategies.leading import PATIENCE_S
 from imagiq.strategies.parameters import WHOLE, Parameter
 
@@ -36,19 +36,12 @@ PARAMETERS: Mapping[str, Parameter] = {"peers": WHOLE, "patience_s": WHOLE}
 def decide(view: View, me: str) -> Action:
     """Merge my newest training commit with those of drawn peers, train, repeat; in the end merge those of all."""
     mine, merged, made = view.newest_training(me), view.newest_merge(me), view.made(me)
-    model = max((step for step in (mine, merged) if step is not None), key=lambda step: step.order, default=view.start)
+    model = newest_model(view, me)
     if view.has_spent(me):
         return _end(view, me, model)
     if model is not merged and (inputs := _inputs(view, me, mine, made)):
         return _merge(inputs)
-    total = view.study.steps * len(view.study.sites)
-    done = sum(model.progress)
-    return Train(
-        base=model.digest,
-        step=made + 1,
-        progress=min(1.0, done / total),
-        until=min(1.0, (done + len(view.study.sites)) / total),  # the others train meanwhile
-    )
+    return train_on(view, me, model)
 
 
 def _inputs(view: View, me: str, mine: Step | None, made: int) -> list[Step]:

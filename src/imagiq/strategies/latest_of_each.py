@@ -25,7 +25,7 @@ from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
 from imagiq.strategies.draws import drawn
 from imagiq.strategies.parameters import WHOLE, Parameter
 
-__all__ = ["PARAMETERS", "STALE_AFTER", "decide", "not_stale"]
+__all__ = ["PARAMETERS", "STALE_AFTER", "decide", "newest_model", "not_stale", "train_on"]
 
 PARAMETERS: Mapping[str, Parameter] = {"peers": WHOLE}
 
@@ -34,25 +34,36 @@ STALE_AFTER = 32
 
 def decide(view: View, me: str) -> Action:
     """Merge what is new, else train, until the budget is spent; then still merge what is new."""
-    mine, merged, made = view.newest_training(me), view.newest_merge(me), view.made(me)
+    mine, merged = view.newest_training(me), view.newest_merge(me)
     spent = view.has_spent(me)
-    model = max((step for step in (mine, merged) if step is not None), key=lambda step: step.order, default=view.start)
+    model = newest_model(view, me)
     if spent or model is not merged:
         inputs = _new_inputs(view, me, mine, merged)
         if inputs:
             return Merge(inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     if not spent:
-        total = view.study.steps * len(view.study.sites)
-        done = sum(model.progress)
-        return Train(
-            base=model.digest,
-            step=made + 1,
-            progress=min(1.0, done / total),
-            until=min(1.0, (done + len(view.study.sites)) / total),  # the others train meanwhile
-        )
+        return train_on(view, me, model)
     if not all(map(view.has_spent, view.sites)):
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)
+
+
+def newest_model(view: View, me: str) -> Step:
+    """Return what I trained or merged last; the study's start, if nothing yet."""
+    made = (view.newest_training(me), view.newest_merge(me))
+    return max((step for step in made if step is not None), key=lambda step: step.order, default=view.start)
+
+
+def train_on(view: View, me: str, model: Step) -> Train:
+    """Return my next step from a model, while the others train theirs."""
+    total = view.study.steps * len(view.study.sites)
+    done = sum(model.progress)
+    return Train(
+        base=model.digest,
+        step=view.made(me) + 1,
+        progress=min(1.0, done / total),
+        until=min(1.0, (done + len(view.study.sites)) / total),  # the others train meanwhile
+    )
 
 
 def _new_inputs(view: View, me: str, mine: Step | None, merged: Step | None) -> list[Step]:
