@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Wall:
         banned: Dotted names; whatever lies inside them is banned too. A builtin is called by its bare name.
         only_in: The rooms that may, of all rooms.
         nowhere_in: The rooms that may not, of all rooms; not beside ``only_in``.
+        binds_programs: Whether it binds modules that are programs too.
         breaches: Lines of code that must be seen.
         harmless: Lines of code that must pass.
     """
@@ -53,11 +55,14 @@ class Wall:
     banned: frozenset[str]
     only_in: frozenset[str] = frozenset()
     nowhere_in: frozenset[str] = frozenset()
+    binds_programs: bool = True
     breaches: tuple[str, ...]
     harmless: tuple[str, ...] = field(default=())
 
-    def stands_in(self, room: str) -> bool:
-        return room in self.nowhere_in if self.nowhere_in else room not in self.only_in
+    def stands_before(self, path: Path) -> bool:
+        if dotted(path) in PROGRAMS and not self.binds_programs:
+            return False
+        return room_of(path) in self.nowhere_in if self.nowhere_in else room_of(path) not in self.only_in
 
 
 WALLS = (
@@ -122,6 +127,7 @@ WALLS = (
             }
         ),
         only_in=frozenset({"cli", "__main__"}),
+        binds_programs=False,
         breaches=(
             "import os\nos.environ['HOME']",
             "import os as o\no.getenv('HOME')",
@@ -198,11 +204,16 @@ def names_used(code: ast.AST) -> Iterator[str]:
             yield from (str(name.value) for name in node.args[:1] if isinstance(name, ast.Constant))
 
 
+@cache
+def all_names_used(code: str) -> frozenset[str]:
+    return frozenset(names_used(ast.parse(code)))
+
+
 def breaches(wall: Wall, code: str) -> set[str]:
     """Return the banned names that the code uses."""
     return {
         name
-        for name in names_used(ast.parse(code))
+        for name in all_names_used(code)
         if not wall.banned.isdisjoint(accumulate(name.split("."), lambda outer, inner: f"{outer}.{inner}"))
     }
 
@@ -221,9 +232,8 @@ def test_wall_stands(wall: Wall) -> None:
     found = {
         dotted(path): names
         for path in MODULES
-        if wall.stands_in(room_of(path)) and (names := breaches(wall, path.read_text("utf-8")))
+        if wall.stands_before(path) and (names := breaches(wall, path.read_text("utf-8")))
     }
-    found = {module: names for module, names in found.items() if module not in PROGRAMS or "import" in wall.name}
     assert found == {}, wall.name
 
 

@@ -349,18 +349,7 @@ class Bench:
             raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
         self._ensure_open()
         self.finish_in_doubt()
-        ruling = self.standing.ruling
-        under = charter or (ruling.digest if ruling is not None else None)
-        if under is None:
-            raise Misuse(
-                "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
-            )
-        if self.author.site.public not in self.standing.charters[under].names_by_site_key:
-            raise Refused(
-                "author-no-member",
-                "This site is no member by the charter that its commit would name, so that everybody would refuse it.",
-                "Ask the federation's voters to let it join.",
-            )
+        under = self._charter_to_write_under(self.author, charter)
         feed = self.author.feed.public
         heads = self.history.heads.get(feed, ())
         previous = max((self.history[head] for head in heads), key=lambda e: (e.commit.number, e.digest), default=None)
@@ -389,6 +378,21 @@ class Bench:
         if entry is None:  # pragma: no cover - finish_in_doubt returns the entry of what it was given
             raise Unreachable("commit-lost", "The commit could not be written.", "Try again.")
         return entry
+
+    def _charter_to_write_under(self, author: Author, wanted: Digest | None) -> Digest:
+        ruling = self.standing.ruling
+        under = wanted or (ruling.digest if ruling is not None else None)
+        if under is None:
+            raise Misuse(
+                "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
+            )
+        if author.site.public not in self.standing.charters[under].names_by_site_key:
+            raise Refused(
+                "author-no-member",
+                "This site is no member by the charter that its commit would name, so that everybody would refuse it.",
+                "Ask the federation's voters to let it join.",
+            )
+        return under
 
     def finish_in_doubt(self) -> Entry | None:
         """Write the own commit that a failing disk may or may not have kept, if there is one."""

@@ -47,7 +47,7 @@ from imagiq.learning import (
 )
 from imagiq.learning.beside import Beside
 from imagiq.learning.counting import classified, overlaps
-from imagiq.learning.fit import check_fit, check_images, places_of
+from imagiq.learning.fit import check_cases, check_fit, check_images, places_of
 from imagiq.learning.handover import Handover, of_patients
 from imagiq.learning.program import Program
 from imagiq.learning.proxy import check_terms
@@ -107,9 +107,7 @@ class Command:
 
     def check(self, cases: Cases) -> None:
         """Check that cases are those that the task is about; raise what differs."""
-        check_fit(self._settings, cases)
-        check_images(self._settings, cases.images)
-        places_of(self._settings, cases)
+        check_cases(self._settings, cases)
 
     def initial(self, seed: int) -> Initial:
         """Return the untrained model that the program makes."""

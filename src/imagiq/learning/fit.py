@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from imagiq.errors import ContractBroken
 from imagiq.imaging.cases import ImageCases
+from imagiq.learning import Cases
 from imagiq.learning.handover import check_kind
 from imagiq.learning.settings import SEGMENTATION, Settings
 
-__all__ = ["check_fit", "check_images", "places_of"]
+__all__ = ["check_cases", "check_fit", "check_images", "places_of"]
 
 _NO_LABEL = 255
 _SPACING_PART = 0.02
@@ -21,8 +22,20 @@ _SPACING_PART = 0.02
 _PIXELS = {2: "pixels", 3: "voxels"}
 
 
+def check_cases(settings: Settings, given: Cases) -> None:
+    """Check that cases are those that a task is about, down to each number.
+
+    Raises:
+        ContractBroken: they are not; the message says what differs.
+    """
+    cases = check_kind(given)
+    check_fit(settings, cases)
+    check_images(settings, cases.images)
+    places_of(settings, cases)
+
+
 def check_fit(settings: Settings, cases: ImageCases) -> None:
-    """Check that cases are those that a task is about.
+    """Check that the frame of cases is that of a task.
 
     Raises:
         ContractBroken: they have other channels, labels, shapes or spacings.

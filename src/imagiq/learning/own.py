@@ -18,7 +18,7 @@ from torch import nn
 from imagiq.learning import Advance, Cases, Initial, Later, Overlaps, Pending, Predictions, Trained, Training, Weights
 from imagiq.learning.deep.chains import seeded_chain
 from imagiq.learning.deep.network_learner import NetworkLearner
-from imagiq.learning.fit import check_fit, check_images, places_of
+from imagiq.learning.fit import check_cases
 from imagiq.learning.settings import Parameters, read_settings
 
 __all__ = ["OwnNetwork"]
@@ -61,9 +61,7 @@ class OwnNetwork:
 
     def check(self, cases: Cases) -> None:
         """Check that cases are those that the task is about; raise what differs."""
-        check_fit(self._settings, cases)
-        check_images(self._settings, cases.images)
-        places_of(self._settings, cases)
+        check_cases(self._settings, cases)
 
     def initial(self, seed: int) -> Initial:
         """Return the untrained network that this seed gives."""

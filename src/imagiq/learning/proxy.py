@@ -28,7 +28,7 @@ from imagiq.learning import (
     Weights,
 )
 from imagiq.learning.beside import Beside
-from imagiq.learning.fit import check_fit, check_images, places_of
+from imagiq.learning.fit import check_cases
 from imagiq.learning.frames import Frame
 from imagiq.learning.pool import Call, Pool
 from imagiq.learning.settings import Settings, read_settings
@@ -101,9 +101,7 @@ class Proxy:
         Raises:
             ContractBroken: they are not; the message says what differs.
         """
-        check_fit(self.settings, cases)
-        check_images(self.settings, cases.images)
-        places_of(self.settings, cases)
+        check_cases(self.settings, cases)
 
     def initial(self, seed: int) -> Initial:
         """Return the untrained model that this seed gives."""
