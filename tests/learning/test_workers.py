@@ -165,6 +165,8 @@ def test_batch_norm_is_shared_or_stays_at_the_site(make: Make) -> None:
     with_state = local.predict_with(trained.weights, CASES, state=trained.state)
     without = local.predict(trained.weights, CASES)
     assert not np.array_equal(with_state.drawn, without.drawn)  # type: ignore[union-attr]
+    masks = local.draw(trained.weights, CASES.images, state=trained.state)
+    assert np.count_nonzero(masks) == with_state.drawn[:, 0].sum()  # type: ignore[union-attr]
     damaged = local.predict_with(trained.weights, CASES, state=trained.state[:50])
     assert np.array_equal(damaged.drawn, without.drawn)  # type: ignore[union-attr]
 

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import imagiq
 from imagiq.errors import ContractBroken, Misuse, NotFound, Refused, Unsupported
 from imagiq.face import Repository
+from imagiq.imaging.cases import ImageCases
 from imagiq.imaging.grid import Grid
 from imagiq.imaging.nifti import Volume, read_mask, read_volume, write_volume
-from imagiq.learning import JSON, Initial
+from imagiq.learning import JSON, Initial, Overlaps, Trained, Weights
 from imagiq.simulation import SiteCases, simulate
 from imagiq.site.evaluating import Evaluation
 from imagiq.site.predicting import Drawn
@@ -32,11 +34,28 @@ class OnItsGrid(Threshold):
         return replace(super().initial(seed), preprocessing={"images": grid})
 
 
+class Keeps(Threshold):
+    """A learner a part of whose model stays at each site; without it nothing is drawn."""
+
+    def initial(self, seed: int) -> Initial:
+        return replace(super().initial(seed), architecture={"name": "keeps", "batch_norm": "local"})
+
+    def train(self, weights: Weights, cases: ImageCases, *, budget: int, seed: int, progress: float) -> Trained:
+        return replace(super().train(weights, cases, budget=budget, seed=seed, progress=progress), state=b"stays")
+
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
+        return super().draw(weights, images) if state == b"stays" else np.zeros_like(images[:, 0], np.uint8)
+
+    def predict_with(self, weights: Weights, cases: ImageCases, *, state: bytes) -> Overlaps:
+        assert state == b"stays"
+        return super().predict(weights, cases)
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a simulation left in which sites learned to draw, with and without a grid in the task."""
     folder = tmp_path_factory.mktemp("drawn")
-    for name, learner in (("plain", Threshold), ("gridded", OnItsGrid)):
+    for name, learner in (("plain", Threshold), ("gridded", OnItsGrid), ("kept", Keeps)):
         simulate(
             scenario("local", "fedavg", task=TASK),
             cases=wards_that_draw(),
@@ -177,6 +196,17 @@ def test_a_mask_lies_exactly_over_the_image_it_was_drawn_on(plain: Repository, i
     stored = [nibabel.load(path) for path in (image, tmp_path / "mask.nii.gz")]
     assert stored[0].shape == stored[1].shape
     assert np.array_equal(stored[0].affine, stored[1].affine)
+
+
+def test_a_model_draws_with_what_stays_of_it_at_its_site(drawn: Path, plain: Repository, image: Path) -> None:
+    with imagiq.open(drawn / "kept/east") as repository:
+        done = repository.predict("fedavg", image, learner=Keeps())
+    assert isinstance(done, Drawn)
+    assert not any("BatchNorm" in warning for warning in done.warnings)
+    same = plain.predict("fedavg", image, learner=Threshold())
+    assert isinstance(same, Drawn)
+    assert done.mask.array.any()
+    assert np.array_equal(done.mask.array, same.mask.array)
 
 
 def test_labels_are_counted_in_voxels_and_millilitres(plain: Repository, image: Path) -> None:

@@ -317,12 +317,13 @@ class Draws(Protocol):
     Contract: the same arguments give the same masks, and neither is changed. :meth:`predict` counts these very masks.
     """
 
-    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
         """Return what the model draws.
 
         Args:
             weights: The model.
             images: [images, channels, *space], as they stand in :class:`~imagiq.imaging.ImageCases`: not preprocessed.
+            state: What stays at the site for it; see :attr:`Trained.state`. Empty: nothing.
 
         Returns:
             Masks [images, *space], labels by the numbers of :attr:`Initial.labels`; 0 lies outside all.
@@ -336,12 +337,13 @@ class Classifies(Protocol):
     Contract: the same arguments give the same numbers, and neither is changed.
     """
 
-    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    def classify(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.float64]:
         """Return the probability of each class, in the order of their numbers: [images, classes].
 
         Args:
             weights: The model.
             images: [images, channels, *space]; not preprocessed.
+            state: What stays at the site for it; see :attr:`Trained.state`. Empty: nothing.
         """
 
 

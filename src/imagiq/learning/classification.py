@@ -66,9 +66,9 @@ class Classification:
         """As :meth:`predict`, with BatchNorm that is kept at the site."""
         return self.proxy.predict(weights, cases, state)
 
-    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    def classify(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.float64]:
         """Return the probability of each class, in the order of their numbers: [images, classes]."""
-        return self.proxy.classify(weights, images)
+        return self.proxy.classify(weights, images, state)
 
     def watch(self, tell: Callable[[Advance], None]) -> None:
         """Tell how far each training is from now on."""

@@ -149,20 +149,25 @@ class Command:
 
     def predict(self, weights: Weights, cases: Cases) -> Predictions | Overlaps:
         """Apply a model to cases, patient by patient."""
+        return self.predict_with(weights, cases, state=b"")
+
+    def predict_with(self, weights: Weights, cases: Cases, *, state: bytes) -> Predictions | Overlaps:
+        """As :meth:`predict`, with what the program's last training here left."""
         check_fit(self._settings, cases)
-        written = self._run({"do": "predict", "seed": 0}, weights, cases=self._handover.cases(cases).path)
+        handed = self._handover.cases(cases)
+        written = self._run({"do": "predict", "seed": 0}, weights, cases=handed.path, state=state)
         truth, patients = places_of(self._settings, cases), of_patients(cases)
         if self._settings.kind == SEGMENTATION:
             masks = written.masks(self._settings, cases.truth.shape)
             return overlaps(self._settings, truth, patients, masks)
         return classified(truth, patients, written.scores(self._settings, len(truth)))
 
-    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
         """Return the masks that a model draws."""
         check_images(self._settings, images)
         handed = self._handover.images(images)
         try:
-            written = self._run({"do": "predict", "seed": 0}, weights, cases=handed.path)
+            written = self._run({"do": "predict", "seed": 0}, weights, cases=handed.path, state=state)
             places = written.masks(self._settings, (len(images), *images.shape[2:]))
         finally:
             self._handover.drop(handed)

@@ -91,10 +91,10 @@ class OwnNetwork:
         with ONE_AT_A_TIME:
             return self._learner.predict(weights, cases, state, _unheard)
 
-    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[Any]:
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[Any]:
         """Return the masks that a model draws, or the probability of each class: [images, classes]."""
         with ONE_AT_A_TIME:
-            return self._learner.draw(weights, images, _unheard)
+            return self._learner.draw(weights, images, state, _unheard)
 
     def watch(self, tell: Callable[[Advance], None]) -> None:
         """Tell how far each training is from now on."""

@@ -154,19 +154,19 @@ class Proxy:
             return Overlaps(regions=tuple(frame.header["regions"]), **found)
         return Predictions(**found)
 
-    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw(self, weights: Weights, images: NDArray[np.float32], state: bytes) -> NDArray[np.uint8]:
         """Return the masks that a model draws."""
-        return self._apply(weights, images)
+        return self._apply(weights, images, state)
 
-    def classify(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    def classify(self, weights: Weights, images: NDArray[np.float32], state: bytes) -> NDArray[np.float64]:
         """Return the probability of each class."""
-        return self._apply(weights, images)
+        return self._apply(weights, images, state)
 
-    def _apply(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[Any]:
+    def _apply(self, weights: Weights, images: NDArray[np.float32], state: bytes) -> NDArray[Any]:
         handed = self.pool.handover.images(images)
         try:
             frame = self.pool.ask(
-                {"do": "draw", "task": self._task, "cases": handed.to_json()}, [_packed(weights), b""]
+                {"do": "draw", "task": self._task, "cases": handed.to_json()}, [_packed(weights), state]
             )
         finally:
             self.pool.handover.drop(handed)

@@ -66,9 +66,9 @@ class Segmentation:
         """As :meth:`predict`, with BatchNorm that is kept at the site."""
         return self.proxy.predict(weights, cases, state)
 
-    def draw(self, weights: Weights, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
         """Return the masks that a model draws."""
-        return self.proxy.draw(weights, images)
+        return self.proxy.draw(weights, images, state)
 
     def watch(self, tell: Callable[[Advance], None]) -> None:
         """Tell how far each training is from now on."""

@@ -112,11 +112,12 @@ def apply(
     cut = grid.cut(np.stack([volume.array for volume in volumes]), first.spacing_mm)
     with ready(bench, entry, learner, resources) as model:
         warnings = (*model.warnings, *told)
+        kept = {"state": model.state} if model.state else {}
         if isinstance(model.learner, Draws):
-            masks = model.learner.draw(model.weights, cut)
+            masks = model.learner.draw(model.weights, cut, **kept)
             return _drawn(model, grid.put_back(masks, first.array.shape, first.spacing_mm), first, grid, warnings)
         if isinstance(model.learner, Classifies):
-            scores = model.learner.classify(model.weights, cut).mean(axis=0)
+            scores = model.learner.classify(model.weights, cut, **kept).mean(axis=0)
             names = [name for name, _ in sorted(held.schema.labels.items(), key=lambda one: one[1])]
             classes = dict(zip(names, map(float, scores), strict=True))
             return Said(commit=entry.digest, classes=classes, grid=grid, warnings=warnings)

@@ -164,9 +164,11 @@ class NetworkLearner:
             return overlaps(self.settings, truth, ready.patients, found)
         return classified(truth, ready.patients, found)
 
-    def draw(self, weights: Weights, images: NDArray[np.float32], tell: Callable[[int, int], None]) -> NDArray[Any]:
+    def draw(
+        self, weights: Weights, images: NDArray[np.float32], state: bytes, tell: Callable[[int, int], None]
+    ) -> NDArray[Any]:
         """Return masks by the labels' numbers, or float64 probabilities [images, classes]."""
-        found = self._apply(weights, prepared_images(self.settings, images), b"", tell)
+        found = self._apply(weights, prepared_images(self.settings, images), state, tell)
         if self.settings.kind != SEGMENTATION:
             return found
         numbers: NDArray[Any] = np.array(self.settings.classes, np.uint8)[found]

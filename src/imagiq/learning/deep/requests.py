@@ -119,7 +119,7 @@ class Requests:
     def _draw(self, learner: NetworkLearner, frame: Frame, say: Say) -> Answer:
         with safe_open(frame.header["cases"]["path"], framework="np") as file:
             images = file.get_tensor("images")
-        drawn = learner.draw(load(frame.parts[0]), images, _counting(say))
+        drawn = learner.draw(load(frame.parts[0]), images, frame.parts[1], _counting(say))
         return {"is": "drawn"}, [save({"drawn": drawn})]
 
     def _cases_in(self, handed: Mapping[str, Any]) -> ImageCases:
