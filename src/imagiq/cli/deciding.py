@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagiq.bench import Bench
 from imagiq.bench.repository import open_repository
 from imagiq.cli.homes import act_now, seat_at, show_done
 from imagiq.cli.printing import escaped, say
@@ -11,9 +12,25 @@ from imagiq.errors import NotFound, Refused
 from imagiq.federation.policy import Answer
 from imagiq.site.agenda import agenda_of, pick_items, pick_study
 from imagiq.site.founding import my_name
+from imagiq.site.home import Home, Seat
 from imagiq.site.studies import code_of
 
-__all__ = ["decide"]
+__all__ = ["decide", "voting"]
+
+
+def voting(home: Home, seat: Seat, bench: Bench) -> None:
+    """Check that this site votes.
+
+    Raises:
+        Refused: it does not.
+    """
+    ruling = bench.standing.ruling
+    if ruling is None or my_name(home, seat, bench) not in ruling.voters:
+        raise Refused(
+            "site-no-voter",
+            f"This site does not vote in the federation '{bench.founding.title}'.",
+            "Ask one of the voters: see `imagiq members`.",
+        )
 
 
 def decide(command: str, folder: Path, name: str, answer: Answer, *, wants_json: bool) -> int:
@@ -28,13 +45,7 @@ def decide(command: str, folder: Path, name: str, answer: Answer, *, wants_json:
     items = pick_items(agenda_of(bench, seat.decisions), name)
     decided = [f"{item.kind} {item.name}" for item in items]
     if items:
-        ruling = bench.standing.ruling
-        if ruling is None or my_name(home, seat, bench) not in ruling.voters:
-            raise Refused(
-                "site-no-voter",
-                f"This site does not vote in the federation '{bench.founding.title}'.",
-                "Ask one of the voters: see `imagiq members`.",
-            )
+        voting(home, seat, bench)
         for item in items:
             seat.decisions.decide(item.wish, answer)
     else:

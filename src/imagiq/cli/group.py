@@ -27,6 +27,7 @@ COMMANDS: Final = MappingProxyType(
         "members": "List the members of a federation.",
         "remove": "Let a member be removed.",
         "leave": "Leave a federation.",
+        "amend": "Let the charter's rules read otherwise.",
         "rotate-key": "Give this site a new key.",
         "study": "Open, list, watch and stop studies.",
         "up": "Run this site: exchange, decide, train, commit.",

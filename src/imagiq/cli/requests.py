@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,7 +10,10 @@ import click
 from imagiq.bench.repository import open_repository
 from imagiq.cli.homes import JSON_OPTION, seat_at
 from imagiq.cli.printing import as_document, columns, escaped, say
+from imagiq.federation.membership import Amendment
+from imagiq.objects import JSON
 from imagiq.site.agenda import Item, StudyItem, agenda_of, studies_of
+from imagiq.site.amending import said, terms
 from imagiq.site.founding import my_name
 
 __all__ = ["command"]
@@ -38,7 +42,8 @@ def command(folder: Path, *, wants_json: bool) -> None:
         waiting = [study_as_json(item) for item in studies]
         say(as_document({"command": "requests", "requests": [_json(item) for item in items], "studies": waiting}))
         return
-    for line in columns([_row(item) for item in items]):
+    now = terms(bench.standing.ruling or bench.founding)
+    for line in columns([_row(item, now) for item in items]):
         say(line)
     for item in studies:
         say(f"study '{escaped(item.study.title)}' of {escaped(item.opener)}: {item.why}; {item.study.digest[:12]}")
@@ -46,9 +51,11 @@ def command(folder: Path, *, wants_json: bool) -> None:
         say("nothing waits")
 
 
-def _row(item: Item) -> tuple[str, ...]:
+def _row(item: Item, now: Mapping[str, JSON]) -> tuple[str, ...]:
     votes = f"{len(item.approved_by)} of {item.needed} votes needed"
     about = ", ".join(escaped(text) for text in (item.title, item.contact) if text)
+    if isinstance(item.wish, Amendment):
+        about = escaped(f"{said(now.get(item.name))} -> {said(item.wish.reads)}")
     mine = {"accept": "approved here", "refuse": "refused here"}.get(item.decided, "")
     return (escaped(item.name), KINDS.get(item.kind, item.kind), votes, mine, about)
 

@@ -34,8 +34,9 @@ __all__ = [
 ]
 
 CHARTER_LIMIT: Final = 2**20
-OWN_FIELDS: Final = frozenset({"format", "kind", "version", "previous", "federation", "members", "cuts"})
-"""What follows from the version before and from the changes of members; all else can be amended."""
+RULE: Final = "rules."
+OWN_FIELDS: Final = frozenset({"format", "kind", "version", "previous", "federation", "members", "cuts", "rules"})
+"""What follows from the version before and from changes of members; all else can be amended, and each rule by itself."""
 
 UNASKED_BALLOTS: Final = 2
 """So often a voter votes for one proposal by itself, while nobody else does."""
@@ -79,10 +80,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """Another value of a field of the charter, such as its rules.
+    """Another value of a field of the charter, or of one of its rules.
 
     Attributes:
-        field: Its name.
+        field: Its name; of a rule, ``rules.`` and the rule's.
         value: The canonical encoding of an object whose ``value`` it is; empty: the field is left out.
     """
 
@@ -90,20 +91,25 @@ class Amendment:
     value: bytes
 
     @classmethod
-    def of(cls, field: str, value: JSON) -> Amendment:
-        """Return the wish that a field reads so.
+    def of(cls, field: str, value: JSON | None) -> Amendment:
+        """Return the wish that a field reads so; None: that it is left out.
 
         Raises:
             Misuse: the field cannot be amended.
         """
         if field in OWN_FIELDS:
-            raise Misuse("amendment-field", f"'{field}' of a charter cannot be amended.", "Change members instead.")
-        return cls(field, encode({"value": value}))
+            raise Misuse("amendment-field", f"'{field}' of a charter cannot be amended.", "Change members, or a rule.")
+        return cls(field, b"" if value is None else encode({"value": value}))
+
+    @property
+    def reads(self) -> JSON | None:
+        """What the field shall read; None: nothing."""
+        return None if not self.value else decode(self.value, limit=CHARTER_LIMIT, what="an amendment").values["value"]
 
     @property
     def name(self) -> str:
         """What people call it."""
-        return self.field
+        return self.field.removeprefix(RULE)
 
     @property
     def kind(self) -> str:
@@ -208,10 +214,14 @@ def _apply(change: Change, base: Charter, members: dict[str, Mapping[str, JSON]]
 
 
 def _amend(fields: dict[str, JSON], amendment: Amendment) -> None:
+    where, name, rules = fields, amendment.field, fields["rules"]
+    if name.startswith(RULE) and isinstance(rules, Mapping):
+        where = fields["rules"] = dict(rules)
+        name = amendment.name
     if not amendment.value:
-        fields.pop(amendment.field, None)
+        where.pop(name, None)
         return
-    fields[amendment.field] = decode(amendment.value, limit=CHARTER_LIMIT, what="an amendment").values.get("value")
+    where[name] = amendment.reads
 
 
 def wishes_in(base: Charter, proposal: Charter) -> frozenset[Wish]:
@@ -225,9 +235,21 @@ def wishes_in(base: Charter, proposal: Charter) -> frozenset[Wish]:
     }
     plain = _fields_of(successor(base, changes)) if _leaves_voters(base, changes) else _fields_of(base)
     theirs = _fields_of(proposal)
-    amended = {f for f in plain.keys() | theirs.keys() if plain.get(f) != theirs.get(f)} - OWN_FIELDS
-    values = {f: encode({"value": theirs[f]}) if f in theirs else b"" for f in amended}
-    return frozenset(changes) | {Amendment(name, value) for name, value in values.items()}
+    return frozenset(changes) | set(_amended(_by_rule(plain), _by_rule(theirs)))
+
+
+def _by_rule(fields: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return what can be amended, each rule by itself: who changes one rule says nothing about the others."""
+    rules = fields.get("rules")
+    each = {f"{RULE}{name}": value for name, value in rules.items()} if isinstance(rules, Mapping) else {}
+    return {name: value for name, value in fields.items() if name not in OWN_FIELDS} | each
+
+
+def _amended(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> Iterator[Amendment]:
+    read, reads = ({name: encode({"value": value}) for name, value in each.items()} for each in (before, after))
+    for name in read.keys() | reads.keys():
+        if read.get(name) != reads.get(name):  # as bytes: 0 is not false
+            yield Amendment(name, reads.get(name, b""))
 
 
 def _leaves_voters(base: Charter, changes: Iterable[Change]) -> bool:

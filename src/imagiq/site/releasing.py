@@ -13,7 +13,7 @@ from imagiq.federation.notices import ASK_CHECK, TAG
 from imagiq.history import Entry
 from imagiq.objects import Digest
 
-__all__ = ["Checked", "Tagged", "checked", "is_asked", "refuse_unsound", "tags_in"]
+__all__ = ["Checked", "Tagged", "acceptance_of", "checked", "is_accepted", "is_asked", "refuse_unsound", "tags_in"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,17 +109,33 @@ def is_asked(bench: Bench, merge: Digest) -> bool:
     )
 
 
+def acceptance_of(commit: Digest) -> str:
+    """Return the name of the charter's rule that lets a tainted commit be released."""
+    return f"accept {commit}"
+
+
+def is_accepted(bench: Bench, commit: Digest) -> bool:
+    """Tell whether the voters let a tainted commit be released."""
+    return (bench.standing.ruling or bench.founding).rules.get(acceptance_of(commit)) is True
+
+
 def refuse_unsound(bench: Bench, entry: Entry, name: str, site: str) -> None:
     """Check that a commit may be released under a name.
 
     Raises:
-        Refused: it is not sound, holds no model, or somebody says that a merge it rests on is FALSE.
+        Refused: it is not sound and not accepted by the voters, holds no model, or somebody says that a merge it rests on is FALSE.
         Conflict: this site has released something else under that name.
     """
     state = bench.standing.state(entry.digest)
     if entry.commit.tree is None:
         raise Refused("release-no-model", f"The commit {entry.digest[:12]} holds no model.", "Name one that does.")
-    if state is not State.SOUND:
+    if state is State.TAINTED and not is_accepted(bench, entry.digest):
+        raise Refused(
+            "release-tainted",
+            f"The commit {entry.digest[:12]} is tainted: it stands on something void or contested.",
+            f"Release a sound one; or let the voters accept it: `imagiq amend --accept {entry.digest[:12]}`.",
+        )
+    if state not in {State.SOUND, State.TAINTED}:
         raise Refused(
             "release-unsound",
             f"The commit {entry.digest[:12]} is {state.value}.",
