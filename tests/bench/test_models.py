@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from imagiq.bench import Verdict, Want
+from imagiq.bench import Verdict, Want, Whole
 from imagiq.errors import Misuse, Refused, Unreachable
 from imagiq.history import Entry
 from imagiq.merging import blobs_of, schema_of
@@ -44,20 +44,19 @@ def test_a_tree_alone_is_not_complete(town: Town) -> None:
     taker = town.benches["a"]
     taker.admit([study.commit.raw], "b")
     (want,) = taker.models.lacking(study.commit)
-    raw = town.benches["b"].models.fetch(want.digest, want.limit)
-    assert raw is not None
-    assert taker.models.receive([want], {want.digest: raw}) == 1
+    found = want.met_by(town.benches["b"].models.fetch(want.digest, want.limit))
+    assert found is not None
+    taker.models.receive([found])
     assert not taker.settle(study.digest)
     assert taker.models.lacking(study.commit)
 
 
-def test_a_wrong_blob_under_a_right_name_is_not_kept(town: Town) -> None:
+def test_a_wrong_blob_under_a_right_name_counts_as_missing() -> None:
     want = Want(digest_of(b"right"), 10)
-    models = town.benches["a"].models
-    assert models.receive([want], {want.digest: b"wrong"}) == 0
-    assert models.receive([Want(want.digest, 4)], {want.digest: b"right"}) == 0
-    assert models.receive([want], {digest_of(b"other"): b"other"}) == 0
-    assert not town.benches["a"].store.has(want.digest)
+    assert want.met_by(b"wrong") is None
+    assert want.met_by(None) is None
+    assert Want(want.digest, 4).met_by(b"right") is None
+    assert want.met_by(b"right") == Whole(want.digest, b"right")
 
 
 def test_a_model_with_nan_is_set_aside_with_its_reason(town: Town) -> None:

@@ -119,11 +119,8 @@ class Town:
     def fetch(self, giver: str, taker: str, entry: Entry) -> bool:
         models = self.benches[taker].models
         while wants := models.lacking(entry.commit):
-            contents = {
-                want.digest: raw
-                for want in wants
-                if (raw := self.benches[giver].models.fetch(want.digest, want.limit)) is not None
-            }
-            if models.receive(wants, contents) == 0:
+            came = [want.met_by(self.benches[giver].models.fetch(want.digest, want.limit)) for want in wants]
+            if not any(came):
                 return False
+            models.receive(filter(None, came))
         return self.benches[taker].settle(entry.digest)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from imagiq.bench.admission import Admitted, Limits, Outcome, RefusedCommit, Waiting
     from imagiq.bench.bench import Author, Bench
     from imagiq.bench.checks import Checks, Verdict
-    from imagiq.bench.models import Models, Want
+    from imagiq.bench.models import Models, Want, Whole
 
 __all__ = [
     "Admitted",
@@ -26,13 +26,14 @@ __all__ = [
     "Verdict",
     "Waiting",
     "Want",
+    "Whole",
 ]
 
 _MODULES: Final = {
     **dict.fromkeys(("Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting"), "admission"),
     **dict.fromkeys(("Author", "Bench"), "bench"),
     **dict.fromkeys(("Checks", "Verdict"), "checks"),
-    **dict.fromkeys(("Models", "Want"), "models"),
+    **dict.fromkeys(("Models", "Want", "Whole"), "models"),
 }
 
 

@@ -28,7 +28,7 @@ from imagiq.store import Content, Store
 if TYPE_CHECKING:
     from imagiq.merging.arrays import Array
 
-__all__ = ["Models", "Want"]
+__all__ = ["Models", "Want", "Whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,19 @@ class Want:
 
     digest: Digest
     limit: int
+
+    def met_by(self, raw: bytes | None) -> Whole | None:
+        """Return what came if it is what it is called, and no larger than it may be; None: it counts as missing."""
+        is_whole = raw is not None and len(raw) <= self.limit and digest_of(raw) == self.digest
+        return Whole(self.digest, raw) if raw is not None and is_whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An object that is proven to be what it is called; :meth:`Want.met_by` makes it, and nobody else."""
+
+    digest: Digest
+    raw: bytes
 
 
 class Models:
@@ -125,18 +138,9 @@ class Models:
         sizes = dict(zip(tree.blobs, schema.blob_sizes, strict=True))
         return tuple(Want(blob, size) for blob, size in sizes.items() if not self._store.has(blob))
 
-    def receive(self, wants: Iterable[Want], contents: Mapping[Digest, bytes]) -> int:
-        """Keep what of the wanted objects came whole; return how many. What is not what it is called counts as missing."""
-        whole = [
-            contents[want.digest]
-            for want in wants
-            if want.digest in contents
-            and len(contents[want.digest]) <= want.limit
-            and digest_of(contents[want.digest]) == want.digest
-        ]
-        if whole:
-            self._store.add(whole)
-        return len(whole)
+    def receive(self, found: Iterable[Whole]) -> None:
+        """Keep what came whole of the wanted objects."""
+        self._store.add(whole.raw for whole in found)
 
     def settle(self, commit: Commit, like: Tree | None) -> bool:
         """Pass a commit's model through the gate if nothing of it is lacking; tell whether it is complete.

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
-from imagiq.bench import Bench, Want
+from imagiq.bench import Bench, Want, Whole
 from imagiq.errors import Unreachable
 from imagiq.exchange.peers import Peer
-from imagiq.objects import Digest, digest_of
+from imagiq.objects import Digest
 
 __all__ = ["Eager", "Fetched", "Written", "fetch_model"]
 
@@ -31,9 +31,9 @@ QUIET_TICKS: Final = 3
 HELD_BACK_TICKS: Final = 20
 """So long, or as long as its own share took, an author is spared at most while others bring the rest."""
 
-Pieces: TypeAlias = Generator[tuple[Want, bytes], None, None]
+Pieces: TypeAlias = Generator[tuple[Want, Whole], None, None]
 Aside: TypeAlias = Callable[[], AbstractContextManager[None]]
-Batches: TypeAlias = Generator[list[tuple[Want, bytes]], None, None]
+Batches: TypeAlias = Generator[list[tuple[Want, Whole]], None, None]
 
 
 @runtime_checkable
@@ -98,7 +98,7 @@ def fetch_model(
             batches = _Race(wants, useful, author=entry.site, me=me, aside=aside).run()
         with closing(batches):
             for batch in batches:
-                bench.models.receive([want for want, _ in batch], {want.digest: raw for want, raw in batch})
+                bench.models.receive(found for _, found in batch)
                 done += sum(want.limit for want, _ in batch)
                 kept([want.digest for want, _ in batch])
                 progress(Fetched(done, lacked))
@@ -107,14 +107,14 @@ def fetch_model(
     return bench.settle(commit)
 
 
-def _batches(pieces: Iterable[tuple[Want, bytes]]) -> Batches:
+def _batches(pieces: Iterable[tuple[Want, Whole]]) -> Batches:
     """Yield pieces that are kept together; those that came before a line broke, too."""
-    batch: list[tuple[Want, bytes]] = []
+    batch: list[tuple[Want, Whole]] = []
     size = 0
     try:
         for piece in pieces:
             batch.append(piece)
-            size += len(piece[1])
+            size += len(piece[1].raw)
             if size >= AT_ONCE_BYTES:
                 yield batch
                 batch, size = [], 0
@@ -133,8 +133,8 @@ def _asked(peer: Peer, wants: Iterable[Want], *, again: bool = False) -> Pieces:
     else:
         answers = ((want, peer.fetch(want.digest, want.limit)) for want in wants)
     for want, raw in answers:
-        if raw is not None and len(raw) <= want.limit and digest_of(raw) == want.digest:
-            yield want, raw
+        if (found := want.met_by(raw)) is not None:
+            yield want, found
 
 
 class _Race:
@@ -159,7 +159,7 @@ class _Race:
         self._lacks: list[set[Digest]] = [set() for _ in peers]
         self._asked: dict[Digest, tuple[int, int]] = {}
         self._live = set(range(len(peers)))
-        self._came: list[tuple[Want, bytes]] = []
+        self._came: list[tuple[Want, Whole]] = []
         self._held = 0
         self._tick = 0
         self._given_at = 0
@@ -193,7 +193,7 @@ class _Race:
                 self._changed.notify_all()
             pool.shutdown(wait=False, cancel_futures=True)  # who is slow ends when its answer does
 
-    def _next(self) -> list[tuple[Want, bytes]]:
+    def _next(self) -> list[tuple[Want, Whole]]:
         """Wait for pieces, and return those that are there; none: no more will come."""
         with self._aside(), self._changed:
             self._changed.wait_for(lambda: self._came or not self._live or not self._left)
@@ -215,8 +215,8 @@ class _Race:
         """Ask one peer, until there is nothing more to ask it for."""
         try:
             while (wants := self._portion(number)) is not None:
-                for want, raw in _asked(self._peers[number], wants, again=self._tick > 0):
-                    self._take(number, want, raw)
+                for want, found in _asked(self._peers[number], wants, again=self._tick > 0):
+                    self._take(number, want, found)
                     if self._is_over:
                         return
                 self._miss(number, wants)
@@ -268,12 +268,12 @@ class _Race:
         by, since = self._asked.get(want.digest, (number, self._tick))
         return by != number and self._tick - since >= QUIET_TICKS
 
-    def _take(self, number: int, want: Want, raw: bytes) -> None:
+    def _take(self, number: int, want: Want, found: Whole) -> None:
         with self._changed:
             self._asked_no_more(number, want)
             if self._left.pop(want.digest, None) is not None and not self._is_over:
-                self._came.append((want, raw))
-                self._held += len(raw)
+                self._came.append((want, found))
+                self._held += len(found.raw)
                 self._given_at = self._tick
             self._changed.notify_all()
 

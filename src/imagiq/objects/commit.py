@@ -6,6 +6,7 @@ Its bytes are 64 bytes of Ed25519 signature, then canonical JSON. :func:`parse_c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -273,7 +274,7 @@ def _optional_digest(fields: Fields, key: str) -> Digest | None:
 
 def _parse_parents(fields: Fields) -> tuple[Parent, ...]:
     parents = tuple(
-        Parent(item.text("role", limit=16), parse_digest(item.values.get("commit"), "A parent"))
+        Parent(sys.intern(item.text("role", limit=16)), parse_digest(item.values.get("commit"), "A parent"))
         for item in fields.objects("parents", limit=PARENT_LIMIT)
     )
     if list(parents) != sorted(set(parents)) or any(parent.role not in ROLES for parent in parents):
@@ -299,7 +300,7 @@ def _parse_seen(fields: Fields) -> tuple[Seen, ...]:
 
 def _parse_recipe(fields: Fields) -> Recipe:
     return Recipe(
-        name=fields.text("name", limit=64),
+        name=sys.intern(fields.text("name", limit=64)),
         version=fields.integer("version", least=1),
         parameters=fields.mapping("parameters"),
         seed=fields.integer("seed") if "seed" in fields else None,

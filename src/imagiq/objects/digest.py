@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from typing import NewType
 
 from imagiq.errors import Corrupt
@@ -18,15 +19,15 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 def digest_of(content: bytes | bytearray | memoryview) -> Digest:
     """Return the name of an object with this content."""
-    return Digest(hashlib.sha256(content).hexdigest())
+    return Digest(sys.intern(hashlib.sha256(content).hexdigest()))
 
 
 def parse_digest(text: object, what: str) -> Digest:
-    """Return ``text`` as a digest.
+    """Return ``text`` as a digest; equal ones are one text in memory, for a history names each of its commits many times.
 
     Raises:
         Corrupt: ``text`` is not 64 lower-case hexadecimal characters.
     """
     if isinstance(text, str) and _HEX64.fullmatch(text):
-        return Digest(text)
+        return Digest(sys.intern(text))
     raise Corrupt("digest-form", f"{what} is not a digest of 64 hexadecimal characters.", "Get the object again.")

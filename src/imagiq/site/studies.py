@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -145,16 +146,19 @@ def described(study: Study) -> Mapping[str, JSON]:
     }
 
 
+@cache
 def installed() -> str:
-    """Return which imagiq runs."""
+    """Return which imagiq runs: the one that was installed when this was asked first, whatever is installed since."""
     return f"imagiq {version_of('imagiq')}"
 
 
 def code_of(study: Study) -> tuple[str, ...]:
     """Return the versions of all code that a study would run here, sorted; own strategies are the owner's affair."""
-    return tuple(sorted({installed(), *_packages("imagiq.learners", [study.task.name])}))
+    return tuple(sorted({installed(), *_packages("imagiq.learners", study.task.name)}))
 
 
-def _packages(group: str, names: Sequence[str]) -> set[str]:
-    points = [point for point in entry_points(group=group) if point.name in names and point.dist is not None]
-    return {f"{point.dist.name} {point.dist.version}" for point in points if point.dist is not None}
+@cache
+def _packages(group: str, name: str) -> frozenset[str]:
+    """Return which packages offer something; asked often, while all that is installed has to be read for an answer."""
+    points = [point for point in entry_points(group=group) if point.name == name and point.dist is not None]
+    return frozenset(f"{point.dist.name} {point.dist.version}" for point in points if point.dist is not None)
