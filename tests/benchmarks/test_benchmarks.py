@@ -12,7 +12,7 @@ import pytest
 from benchmarks.table import Row, missed, table
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("startup", "install", "decide", "round", "sites", "idle")
+QUICK = ("startup", "install", "decide", "round", "sites", "idle", "processes", "spread", "catch-up")
 
 
 @pytest.mark.parametrize("name", QUICK)
