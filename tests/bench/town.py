@@ -13,7 +13,7 @@ from imagiq.federation import Named, study_recipe, vote_recipe
 from imagiq.history import Entry
 from imagiq.keys import FeedKey, SiteKey
 from imagiq.merging import Input, blobs_of, schema_of, weighted_mean
-from imagiq.objects import Charter, Digest, Member, Parent, Recipe, Schema, Tree
+from imagiq.objects import JSON, Charter, Digest, Member, Parent, Recipe, Schema, Tree
 from imagiq.store import MemoryStore, Store
 
 SHAPE = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.zeros(2, np.float32)}
@@ -27,10 +27,11 @@ def feed_key(name: str) -> FeedKey:
     return FeedKey(name.encode().ljust(32, b"f")[:32])
 
 
-def founding_charter(names: Sequence[str], title: str = "town", audit_per_mille: int = 0) -> Charter:
+def founding_charter(names: Sequence[str], title: str = "town", audit_per_mille: int = 0, keeps: int = 0) -> Charter:
     keys = {name: site_key(name) for name in sorted(names)}
     members = tuple(Member(name, key.public, key.exchange_public) for name, key in keys.items())
-    rules = {"simulated": True, "audit_per_mille": audit_per_mille}
+    rules: dict[str, JSON] = {"simulated": True, "audit_per_mille": audit_per_mille}
+    rules |= {"retention": {"models": keeps}} if keeps else {}
     return Charter(title=title, members=members, voters=tuple(sorted(names)), rules=rules)
 
 
@@ -49,10 +50,11 @@ class Town:
     stores: Mapping[str, Store] = field(default_factory=dict)
     limits: Limits | None = None
     audit_per_mille: int = 0
+    keeps: int = 0
     clock: VirtualClock = field(default_factory=VirtualClock)
 
     def __post_init__(self) -> None:
-        self.founding = founding_charter(self.names, self.title, self.audit_per_mille)
+        self.founding = founding_charter(self.names, self.title, self.audit_per_mille, self.keeps)
         self.stores = {name: self.stores.get(name) or MemoryStore() for name in self.names}
         self.benches = {name: self.open(name) for name in self.names}
         votes = [

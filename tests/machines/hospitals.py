@@ -18,6 +18,7 @@ from imagiq.merging import blobs_of
 from imagiq.objects import Charter, Digest, Member
 from imagiq.site import Local, MemoryMark, Planned, Site
 from imagiq.site.mark import Mark
+from imagiq.site.retaining import Retainer
 from imagiq.site.sources import SiteCases
 from imagiq.store import FolderStore, MemoryStore, Store
 from imagiq.strategies import BUILT_IN
@@ -175,6 +176,10 @@ class Hospital:
         if self.running.finish(planned) is None:
             self.failed_s[planned.action] = self.world.clock.now_s()
 
+    def forget(self) -> None:
+        """Forget what may be forgotten."""
+        Retainer(self.running).forget()
+
     def sync(self, other: Hospital, draw: random.Random | None = None) -> int:
         """Learn from another, as far as the line holds; return how much news came."""
         try:
@@ -212,7 +217,11 @@ class World:
             members=tuple(Member(name, key.public, key.exchange_public) for name, key in sorted(keys.items())),
             voters=tuple(sorted(keys)),
             recovery=tuple(sorted(RECOVERY)),
-            rules={"audit_per_mille": 300, "strategies": [*sorted(name for name, _ in BUILT_IN), "unheard-of"]},
+            rules={
+                "audit_per_mille": 300,
+                "retention": {"models": 1},
+                "strategies": [*sorted(name for name, _ in BUILT_IN), "unheard-of"],
+            },
         )
         self.proposals: list[Charter] = [self.founding]
         self.founders = self.hospitals[:honest]

@@ -26,7 +26,7 @@ STRATEGIES = sorted(name for name, _ in BUILT_IN)
 OPERATIONS = {
     "work": 8, "bad_sync": 6, "sync": 6, "meet": 1, "slow_work": 2, "crash": 4, "fail": 3, "restart": 1, "tick": 2,
     "back_up": 1, "restore": 1, "clone": 1, "propose": 2, "vote": 4, "deed": 5, "show": 3, "nonsense": 2, "study": 1,
-    "sick": 2,
+    "sick": 2, "forget": 3,
 }  # fmt: skip
 MOST_ROUNDS = 60
 
@@ -111,10 +111,19 @@ class FederationMachine(RuleBasedStateMachine):
         with hospital.sick():
             hospital.work(3)
 
+    def do_forget(self, hospital: Hospital) -> None:
+        """It forgets models that are not needed, and may be stopped while it does."""
+        if self.draw.random() < 0.5:
+            hospital.forget()
+            return
+        with hospital.trouble(self.draw.randrange(1, 12), fails=False, power=self.draw.random() < 0.5):
+            hospital.forget()
+
     def do_slow_work(self, hospital: Hospital) -> None:
-        """News comes while a site works."""
+        """News comes while a site works, and it forgets what it does not need."""
         planned = hospital.choose()
         hospital.sync(self.other(hospital), self.draw)
+        hospital.forget()
         if planned is not None and self.may_write(hospital):
             hospital.do(planned)
 
@@ -320,6 +329,8 @@ class FederationMachine(RuleBasedStateMachine):
         for _ in range(MOST_ROUNDS):
             self.world.clock.advance_to(self.world.clock.now_s() + 5000)
             worked = sum(hospital.work(10) for hospital in self.world.up if self.may_write(hospital))
+            for hospital in self.world.up:
+                hospital.forget()
             self.until_quiet()
             if not worked:
                 break

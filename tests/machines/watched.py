@@ -114,7 +114,10 @@ class Watched:
         return self.inner.objects()
 
     def remove(self, digests: Iterable[Digest]) -> None:
-        self.inner.remove(digests)
+        for digest in digests:
+            self.step()
+            self.inner.remove([digest])
+        self.step()
 
     def has_commit(self, digest: Digest) -> bool:
         return self.inner.has_commit(digest)

@@ -96,7 +96,7 @@ class Report:
 
 def read_bugs(folder: Path) -> tuple[Bug, ...]:
     """Return the planted bugs of a folder; a file that has other keys than :class:`Bug` raises TypeError."""
-    paths = sorted(folder.glob("[0-9][0-9]-*.toml"))
+    paths = sorted(folder.glob("[0-9]*-*.toml"))
     return tuple(Bug(name=path.stem, **tomllib.loads(path.read_text("utf-8"))) for path in paths)
 
 

@@ -199,11 +199,14 @@ class Town:
 
 @contextmanager
 def town_of(folder: Path, *names: str) -> Iterator[Town]:
-    """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end."""
+    """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end.
+
+    They forget as soon as they may: nothing that a test looks at may change by that.
+    """
     homes = Homes(folder)
     homes.init(*names)
     members = "".join(f'[[member]]\ncard = "{homes.card(name)}"\n' for name in names[1:])
-    homes.found(names[0], f'title = "Heart"\n{members}')
+    homes.found(names[0], f'title = "Heart"\n{members}[rules]\nretention = {{ models = 1 }}\n')
     text = homes.invite(names[0])
     for name in names[1:]:
         homes.at(name, "join", text, "--yes")

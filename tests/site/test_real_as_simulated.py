@@ -65,3 +65,4 @@ def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simula
         bench = town.bench("dora")
         assert bench is not None
         assert trees(bench) == simulated
+        assert bench.models.forgotten, "sites forget what they need no more, and make the same all the same"

@@ -92,12 +92,12 @@ class Bench:
         self._clock = clock
         self._on_entries = on_entries
         self._in_doubt: bytes | None = None
+        self.models = Models(store, self.checks, largest_bytes=self.limits.model_bytes, read_only=read_only)
         self._open()
 
     def _open(self) -> None:
         """Read the whole store; also what follows when a disk failed in the middle of an admission."""
         self._forget()
-        self._is_open = False
         if not self.read_only and not self.store.has(self.founding.digest):
             self.store.add([self.founding.raw])
         records = list(self.store.journal.read())
@@ -111,14 +111,15 @@ class Bench:
             for entry in self.history:
                 if entry.digest in self.models.complete:
                     self._judge(entry.digest)
-                elif entry.commit.tree is not None:
+                elif entry.commit.tree is not None and entry.digest not in self.models.forgotten:
                     self.settle(entry.digest)
         self._is_open = True
 
     def _forget(self) -> None:
+        self._is_open = False
         site = self.author.site.public if self.author is not None else ""
         self.known = Known(self.founding, site, self.checks.steps)
-        self.models = Models(self.store, self.checks, largest_bytes=self.limits.model_bytes, read_only=self.read_only)
+        self.models = self.models.anew()
         self.waiting = WaitingRoom(self.limits)
         self.first_seen_s: dict[Digest, float] = {}
         self.verdicts: dict[Digest, Verdict] = {}
@@ -264,7 +265,6 @@ class Bench:
             )
         except Unreachable:
             self._forget()
-            self._is_open = False
             raise
         self.first_seen_s |= {entry.digest: at_ms / 1000 for entry in entries}
         if self._on_entries is not None:
@@ -442,7 +442,6 @@ class Bench:
             return self._settle(digest)
         except Unreachable:
             self._forget()
-            self._is_open = False
             raise
 
     def _settle(self, digest: Digest) -> bool:

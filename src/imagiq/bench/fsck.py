@@ -49,6 +49,7 @@ class Health:
         unreadable: Files that the disk does not give, each with what it says; never taken away.
         missing: What commits stand on and is not here; sync brings it.
         incomplete: Commits whose models were complete and are not any more.
+        forgotten: How many models were forgotten as the charter's retention says: of these nothing is missed.
         journal_damaged: Whether the journal is damaged in the middle.
         records: How many records of the journal are whole.
         leftovers: How many files somebody was writing when the repository was not closed, or is writing now.
@@ -64,6 +65,7 @@ class Health:
     unreadable: Mapping[Digest, str] = field(default_factory=dict)
     missing: tuple[Missing, ...] = ()
     incomplete: tuple[Digest, ...] = ()
+    forgotten: int = 0
     journal_damaged: bool = False
     records: int = 0
     leftovers: int = 0
@@ -134,6 +136,8 @@ class _Examination:
         self._look_at_commits()
         self._look_at_objects()
         records, journal_damaged = self._records()
+        models = Models(self._store, self._checks, largest_bytes=Limits().model_bytes, read_only=True)
+        models.recall(records)
         return Health(
             objects=self._objects,
             commits=len(self._commits) + len(self._damaged_commits),
@@ -141,7 +145,8 @@ class _Examination:
             damaged_commits=self._damaged_commits,
             unreadable=self._unreadable,
             missing=tuple(self._missing()),
-            incomplete=tuple(self._incomplete(records)),
+            incomplete=tuple(self._incomplete(models)),
+            forgotten=len(models.forgotten),
             journal_damaged=journal_damaged,
             records=len(records),
         )
@@ -190,10 +195,8 @@ class _Examination:
     def _holds(self, name: Digest) -> bool:
         return name not in self._damaged and self._store.has(name)
 
-    def _incomplete(self, records: Sequence[Mapping[str, JSON]]) -> Iterator[Digest]:
+    def _incomplete(self, models: Models) -> Iterator[Digest]:
         """Yield the commits of which the journal says something that the objects do not bear out any more."""
-        models = Models(self._store, self._checks, largest_bytes=Limits().model_bytes, read_only=True)
-        models.recall(records)
         for digest in sorted(models.complete | models.set_aside.keys()):
             commit = self._commits.get(digest)
             whole, spoilt = (False, False) if commit is None else self._model(commit)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagiq.bench.checks import Checks
+from imagiq.bench.making import Making
 from imagiq.bench.schemas import schemas_differ
 from imagiq.errors import Corrupt, ImagiqError, NotFound, Refused, Unsupported
 from imagiq.objects import (
@@ -56,16 +57,26 @@ class Models:
     """The models of one site's store.
 
     A commit's model is complete when its tree, schema and blobs are here, verified and past the gate. A model that can
-    never be complete, or that the gate refuses, is set aside with its reason, not silently lost.
+    never be complete, or that the gate refuses, is set aside with its reason, not silently lost. One that was let go is
+    forgotten: only its tree and schema are sure to be here, and it is complete again once it was fetched again.
 
     Args:
         store: Where objects rest; its journal remembers the verdicts.
         checks: Where checks of equal bytes are shared.
+        making: The models that this process makes in the store.
         largest_bytes: Models above this are set aside.
         read_only: Verdicts are not remembered beyond this object.
     """
 
-    def __init__(self, store: Store, checks: Checks, *, largest_bytes: int, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        checks: Checks,
+        making: Making | None = None,
+        *,
+        largest_bytes: int,
+        read_only: bool = False,
+    ) -> None:
         self._store = store
         self._checks = checks
         self._read_only = read_only
@@ -73,19 +84,46 @@ class Models:
         self._trees: dict[Digest, Tree] = {}
         self.complete: set[Digest] = set()
         self.set_aside: dict[Digest, str] = {}
+        self.forgotten: set[Digest] = set()
+        """The commits whose models were let go."""
+        self.half_forgotten: set[Digest] = set()
+        """Those of them of which some blobs may still be here, since whoever removed them was stopped."""
+        self.making = making or Making()
+
+    def anew(self) -> Models:
+        """Return the models of the same store, of which nothing is known yet."""
+        return Models(
+            self._store, self._checks, self.making, largest_bytes=self._largest_bytes, read_only=self._read_only
+        )
 
     def recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
         """Take up the verdicts of an earlier run from the journal."""
         for record in records:
+            if record.get("kind") == "forgot":
+                self.half_forgotten.clear()
             if record.get("kind") != "verdict":
                 continue
             commit = parse_digest(record.get("commit"), "A journal's commit")
+            verdict = record.get("verdict")
+            if verdict == "forgotten":
+                self._forgets(commit)
+                continue
             self.complete.discard(commit)
             self.set_aside.pop(commit, None)
-            if record.get("verdict") == "complete":
+            self._recovers(commit)
+            if verdict == "complete":
                 self.complete.add(commit)
-            elif record.get("verdict") == "aside":
+            elif verdict == "aside":
                 self.set_aside[commit] = str(record.get("why"))
+
+    def _forgets(self, commit: Digest) -> None:
+        self.complete.discard(commit)
+        self.forgotten.add(commit)
+        self.half_forgotten.add(commit)
+
+    def _recovers(self, commit: Digest) -> None:
+        self.forgotten.discard(commit)
+        self.half_forgotten.discard(commit)
 
     def tree(self, digest: Digest) -> Tree:
         """Return a tree that is held.
@@ -165,6 +203,8 @@ class Models:
         except (Refused, Corrupt) as error:
             self.put_aside(commit, error)
             return False
+        self._recovers(commit.digest)
+        self.making.is_committed(commit.tree)
         self.complete.add(commit.digest)
         self._write({"kind": "verdict", "commit": commit.digest, "verdict": "complete"})
         return True
@@ -188,7 +228,31 @@ class Models:
         """Take back a verdict: the model's blobs turned out to be damaged or gone."""
         self.complete.discard(digest)
         self.set_aside.pop(digest, None)
+        self._recovers(digest)
         self._write({"kind": "verdict", "commit": digest, "verdict": "gone"})
+
+    def say_forgotten(self, commits: Iterable[Digest]) -> None:
+        """Remember durably that models are forgotten, before or after their blobs are removed.
+
+        Raises:
+            Unreachable: the disk does not take it. Here it counts all the same.
+        """
+        said: list[Mapping[str, JSON]] = []
+        for digest in commits:
+            self._forgets(digest)
+            said.append({"kind": "verdict", "commit": digest, "verdict": "forgotten"})
+        if said:
+            self._store.journal.append(said, durable=True)
+
+    def note_gone(self, commits: Iterable[Digest], *, all_are: bool) -> None:
+        """Take into account that the blobs of models that are forgotten are removed. ``all_are``: of all of them."""
+        self.half_forgotten.difference_update(commits)
+        if all_are:
+            self._write({"kind": "forgot"})
+
+    def ask_back(self, digest: Digest) -> None:
+        """Take into account that a model which was forgotten is wanted again."""
+        self.forgotten.discard(digest)
 
     def _write(self, record: Mapping[str, JSON]) -> None:
         if not self._read_only:
@@ -196,9 +260,11 @@ class Models:
 
     def keep(self, schema: Schema, blobs: Iterable[Content]) -> Tree:
         """Write a model's blobs, streaming, then its schema and tree; all are durable when this returns."""
-        tree = Tree(schema.digest, self._store.add(blobs))
-        check_tree(tree, schema)
-        self._store.add([schema.raw, tree.raw])
+        with self.making.going_on() as made:
+            tree = Tree(schema.digest, self._store.add(blobs))
+            check_tree(tree, schema)
+            self._store.add([schema.raw, tree.raw])
+            made[tree.digest] = tree
         return tree
 
     def keep_changed(self, base: Tree, changed: Mapping[str, Array]) -> Tree:
@@ -224,10 +290,12 @@ class Models:
                 places.append(place)
                 yield content
 
-        names = self._store.add(contents())
-        new = dict(zip(places, names, strict=True))
-        tree = Tree(schema.digest, tuple(new.get(place, blob) for place, blob in enumerate(base.blobs)))
-        self._store.add([tree.raw])
+        with self.making.going_on() as made:
+            names = self._store.add(contents())
+            new = dict(zip(places, names, strict=True))
+            tree = Tree(schema.digest, tuple(new.get(place, blob) for place, blob in enumerate(base.blobs)))
+            self._store.add([tree.raw])
+            made[tree.digest] = tree
         self._checks.gate(schema, tree, self._store.read, since=base)
         return tree
 

@@ -70,8 +70,15 @@ def held_model(bench: Bench, entry: Entry) -> HeldModel:
             schema = parse_schema(read(tree.schema))
             check_tree(tree, schema)
             return HeldModel(schema, tree)
+    if entry.digest in bench.models.forgotten:
+        raise NotFound(
+            "model-forgotten",
+            f"The model of commit {entry.digest[:12]} by {bench.standing.name_of(entry)} was forgotten here, as the charter's "
+            "retention says.",
+            "Give it a name with `imagiq tag`, then sync: it is fetched from whoever still holds it, and kept.",
+        )
     raise NotFound(
         "model-not-held",
         f"The model of commit {entry.digest[:12]} is not here, or not all of it.",
-        "Sync to fetch it, or open the repository of a site that holds it.",
+        "Give it a name with `imagiq tag`, then sync, to fetch it; or open the repository of a site that holds it.",
     )

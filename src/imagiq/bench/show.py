@@ -67,8 +67,8 @@ class Shown:
         site: Its author's name.
         study_title: The title of the study that it opened or belongs to; "" if it is in none.
         state: "sound", "void", "contested" or "tainted".
-        model: "none"; "complete": here, whole, past the gate; "set aside"; "held": here, not past the gate yet; "not
-            held".
+        model: "none"; "complete": here, whole, past the gate; "set aside"; "held": here, not past the gate yet;
+            "forgotten": let go as the charter's retention says; "not held".
         why: Why the model is set aside or cannot be read; "" otherwise.
         verdict: What this site found when it recomputed the merge: "verified" or "FALSE"; "" if it has not.
         attested: For each site that has recomputed the merge, what it says it found.
@@ -156,6 +156,11 @@ def _completeness(bench: Bench, commit: Commit) -> tuple[str, str]:
         return "set aside", bench.models.set_aside[commit.digest]
     if commit.digest in bench.models.complete:
         return "complete", ""
+    if commit.digest in bench.models.forgotten:
+        return (
+            "forgotten",
+            "as the charter's retention says; `imagiq tag` and a sync fetch it from whoever still holds it",
+        )
     try:
         return ("held" if bench.models.holds(commit.tree) else "not held"), ""
     except Corrupt as error:

@@ -27,7 +27,8 @@ class MergeCheck:
         digest: The merge.
         site: Its author's name.
         finding: "verified": recomputed, bit for bit; "attested": not recomputed, but other sites say that they have;
-            "not held": its parents, or itself, are not here; "not known": by a recipe that this version does not
+            "forgotten": its parents, or itself, were forgotten as the charter's retention says, and nobody has attested
+            it; "not held": they are not here; "not known": by a recipe that this version does not
             know; "damaged": what it takes is damaged on this disk; "FALSE": recomputed, and not what its recipe gives.
         attested_by: The other sites that say verified.
         called_false_by: The other sites that say FALSE: a claim, until it is recomputed.
@@ -179,10 +180,12 @@ def _merges(bench: Bench, entries: Sequence[Entry], checks: Checks, progress: Pr
         finding, why = _recompute(bench, entry, checks)
         by_site = said.get(entry.digest, {})
         attested_by = tuple(site for site, verdict in by_site.items() if verdict == Verdict.VERIFIED.value)
+        if finding == "not held":
+            finding = "attested" if attested_by else _why_not_held(bench, entry)
         check = MergeCheck(
             digest=entry.digest,
             site=bench.standing.name_of(entry),
-            finding="attested" if finding == "not held" and attested_by else finding,
+            finding=finding,
             attested_by=attested_by,
             called_false_by=tuple(site for site, verdict in by_site.items() if verdict == Verdict.FALSE.value),
             why=why,
@@ -216,6 +219,11 @@ def _recompute(bench: Bench, entry: Entry, checks: Checks) -> tuple[str, str]:
         # Bytes that do not have their name are this disk's fault; those that have it and make no model, the author's.
         finding = "damaged" if error.code == "object-damaged" else Verdict.FALSE.value
         return finding, f"{error.code}: {error.what}"
+
+
+def _why_not_held(bench: Bench, entry: Entry) -> str:
+    names = {entry.digest, *entry.commit.parents_in("input")}
+    return "not held" if names.isdisjoint(bench.models.forgotten) else "forgotten"
 
 
 def _whole_tree(bench: Bench, raw: bytes) -> Tree:

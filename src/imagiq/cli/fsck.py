@@ -57,10 +57,16 @@ def _lines(found: Health) -> Iterator[str]:
         yield _bad(f"the model of commit {digest[:SHORT]} is not whole any more")
     if found.journal_damaged:
         yield _bad("the journal is damaged in the middle; all other records are whole")
+    yield from _notes(found)
+    yield from _conclusion(found)
+
+
+def _notes(found: Health) -> Iterator[str]:
+    if found.forgotten:
+        yield f"{found.forgotten} models were forgotten as the charter's retention says"
     if found.leftovers:
         yield f"{found.leftovers} files were being written; they mean nothing"
     yield f"index: {escaped(found.index)}"
-    yield from _conclusion(found)
 
 
 def _conclusion(found: Health) -> Iterator[str]:

@@ -47,6 +47,7 @@ COMMANDS: Final = MappingProxyType(
         "verify": "Check every signature, fork and merge again.",
         "audit": "List who did what when, verified offline.",
         "fsck": "Check everything at rest, and repair it.",
+        "gc": "Forget the models that the charter does not keep.",
         "evaluate": "Try a commit's model on cases.",
         "predict": "Let a commit's model draw into an image.",
         "checkout": "Write a commit's model as a safetensors file.",

@@ -10,6 +10,8 @@ import click
 
 from imagiq.cli.homes import JSON_OPTION, act_now, home_at, is_sure, setting, show_done, show_error
 from imagiq.cli.printing import escaped, listed, say
+from imagiq.errors import Refused
+from imagiq.federation import retention_in
 from imagiq.objects import JSON, Charter
 from imagiq.site.invitation import fingerprint, read_invitation
 from imagiq.site.joining import Offer, join, look_at
@@ -111,7 +113,20 @@ def _rules(charter: Charter) -> Iterator[str]:
         names = charter.rules.get(rule)
         yield f"{words}: {listed(map(str, names)) if isinstance(names, list | tuple) else 'all that are installed here'}"
     older = "are given to newcomers" if charter.rules.get("older_models", "given") == "given" else "are kept back"
+    yield from _retention(charter)
     yield f"Models from before you join {older}. Your own policy decides which studies you take part in: policy.toml."
+
+
+def _retention(charter: Charter) -> Iterator[str]:
+    try:
+        retention = retention_in(charter.rules)
+    except Refused as error:
+        yield escaped(error.what)
+        return
+    if retention is None:
+        yield "Every model is kept, at every site."
+    else:
+        yield f"Of each study, sites keep the newest {retention.models} trained and merged models of each site."
 
 
 def _study(study: object) -> Iterator[str]:

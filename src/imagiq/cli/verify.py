@@ -20,6 +20,7 @@ SHORT = 12
 FINDINGS = {
     "verified": "verified: recomputed here, bit for bit",
     "attested": "attested by other sites, not recomputed here",
+    "forgotten": "not recomputed: parents forgotten as the charter's retention says, and attested by nobody",
     "not held": "not recomputed: parents not held here, and attested by nobody",
     "not known": "not recomputed: made by a recipe that this imagiq does not know",
     "damaged": "not recomputed: damaged on this disk",

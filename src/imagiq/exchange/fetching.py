@@ -87,6 +87,7 @@ def fetch_model(
     """
     entry = bench.history[commit]
     me = "" if bench.author is None else bench.author.site.public
+    bench.models.ask_back(commit)
     useful = [peer for peer in peers if not isinstance(peer, Written) or set(peer.writers) != {me}] or list(peers)
     while wants := bench.models.lacking(entry.commit):
         lacked, done = sum(want.limit for want in wants), 0

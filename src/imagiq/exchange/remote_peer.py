@@ -190,10 +190,10 @@ class RemotePeer:
             self._entries = len(history)
 
     def _learn_trees(self) -> None:
-        """Learn what those trees name that are held, and whose models are not complete."""
+        """Learn what those trees name that are held, and whose models are not complete and may be wanted."""
         models = self._bench.models
         for tree, commits in self._commits_of.items():
-            settled = all(commit in models.complete or commit in models.set_aside for commit in commits)
+            settled = all(c in models.complete or c in models.set_aside or c in models.forgotten for c in commits)
             if tree not in self._learnt and not settled and self._bench.store.has(tree):
                 self._learnt.add(tree)
                 parsed = models.tree(tree)

@@ -3,6 +3,7 @@
 from imagiq.federation.ballots import DoubleVote, ballot_for, double_votes, early_votes, preferred
 from imagiq.federation.line import Line, line_of
 from imagiq.federation.restart import Continue, Head, OpenFeed, ReadOnly, Start, at_start
+from imagiq.federation.retention import Retention, forgettable, retention_in
 from imagiq.federation.standing import Standing, State
 from imagiq.federation.steps import Step, StudyHistory
 from imagiq.federation.study import Named, Study, check_permitted, parse_study, study_recipe
@@ -22,6 +23,7 @@ __all__ = [
     "OpenFeed",
     "ReadOnly",
     "Recovery",
+    "Retention",
     "Standing",
     "Start",
     "State",
@@ -40,11 +42,13 @@ __all__ = [
     "check_successor",
     "double_votes",
     "early_votes",
+    "forgettable",
     "identity",
     "line_of",
     "parse_study",
     "preferred",
     "recover_recipe",
+    "retention_in",
     "study_recipe",
     "vote_recipe",
 ]

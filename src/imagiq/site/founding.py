@@ -7,6 +7,7 @@ from pathlib import Path
 from imagiq.bench import Bench
 from imagiq.errors import ImagiqError, Misuse, Refused, Unreachable
 from imagiq.exchange import Keyring
+from imagiq.federation.retention import RULE as RETENTION
 from imagiq.keys import SiteKey
 from imagiq.objects import JSON, Charter, Member
 from imagiq.site.card import read_card
@@ -78,7 +79,17 @@ def read_rules(table: Table) -> dict[str, JSON]:
     rules["release_checks"] = checks = table.needed_whole("release_checks", 1)
     if checks < 0:
         raise table.wrong("release_checks", f"is {checks}", "Write how many members: 0 or more.")
+    if RETENTION in table:
+        rules[RETENTION] = _read_retention(table.table(RETENTION))
     return rules | table.signed_rest()
+
+
+def _read_retention(table: Table) -> dict[str, JSON]:
+    models = table.needed_whole("models", None)
+    if models < 1:
+        raise table.wrong("models", f"is {models}", "Write how many models of each site are kept: 1 or more.")
+    table.end()
+    return {"models": models}
 
 
 def found(home: Home, charter: Charter) -> Seat:

@@ -13,7 +13,17 @@ from imagiq.federation.notices import ASK_CHECK, TAG
 from imagiq.history import Entry
 from imagiq.objects import Digest
 
-__all__ = ["Checked", "Tagged", "acceptance_of", "checked", "is_accepted", "is_asked", "refuse_unsound", "tags_in"]
+__all__ = [
+    "Checked",
+    "Tagged",
+    "acceptance_of",
+    "checked",
+    "is_accepted",
+    "is_asked",
+    "refuse_unsound",
+    "rests_on",
+    "tags_in",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +94,12 @@ def checked(bench: Bench, entry: Entry) -> Checked:
         merge.digest: tuple(
             s for s, verdict in said.get(merge.digest, {}).items() if verdict == "verified" and s in members
         )
-        for merge in _merges_of(bench, entry)
+        for merge in rests_on(bench, entry)
     }
     return Checked(merges=merges, needed=needed if isinstance(needed, int) else 1)
 
 
-def _merges_of(bench: Bench, entry: Entry) -> Iterator[Entry]:
+def rests_on(bench: Bench, entry: Entry) -> Iterator[Entry]:
     """Yield the merge that a commit is, or the one that its bases lead to."""
     at: Entry | None = entry
     while at is not None:
@@ -142,7 +152,7 @@ def refuse_unsound(bench: Bench, entry: Entry, name: str, site: str) -> None:
             "Release one that is sound: `imagiq show` tells what is wrong with this one.",
         )
     said = attestations(bench)
-    for merge in _merges_of(bench, entry):
+    for merge in rests_on(bench, entry):
         liars = [by for by, verdict in said.get(merge.digest, {}).items() if verdict == "FALSE"]
         if liars:
             raise Refused(

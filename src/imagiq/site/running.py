@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import Final
 
 from imagiq.clock import Clock
-from imagiq.errors import ImagiqError
+from imagiq.errors import Corrupt, ImagiqError
 from imagiq.exchange import Turns
 from imagiq.federation import Wait
 from imagiq.history import Entry
@@ -17,6 +17,7 @@ from imagiq.objects import Digest
 from imagiq.site.acting import Done, act
 from imagiq.site.home import Home, Seat
 from imagiq.site.line import Line, pause_s, unless
+from imagiq.site.retaining import Retainer
 from imagiq.site.session import open_seat
 from imagiq.site.settings import RemoteSettings
 from imagiq.site.site import Planned
@@ -91,6 +92,7 @@ class Running:
         self._clerk_due, self._fetch_due, self._stopped = Event(), Event(), Event()
         self.session.started = True
         site = self.session.site
+        self._retainer = Retainer(site)
         site.aside = self.turns.aside
         site.tell = self._note_advance
         site.failed = self._note_failure
@@ -262,6 +264,7 @@ class Running:
             return Wait(why="the disk", until_s=self._try_again_s)
         try:
             with self.turns:
+                self._forget()
                 planned = self.session.site.plan()
                 lacks = isinstance(planned, Wait) and bool(self.session.site.wanted())
         except ImagiqError as error:
@@ -270,6 +273,21 @@ class Running:
         if lacks:
             self._fetch_due.set()
         return planned
+
+    def _forget(self) -> None:
+        """Forget a portion of what the charter's retention does not keep, now and then; no work is under way."""
+        if self.session.site.why_not is not None or not self._retainer.is_due:
+            return
+        try:
+            portion = self._retainer.forget()
+        except Corrupt as error:
+            self._hooks.tell(Told(federation=self.name, what="retention", error=error))
+            return
+        if portion.nbytes:
+            what = f"forgot {portion.whole} models by the charter's retention, {portion.nbytes / 1e6:.1f} MB"
+            self._hooks.tell(Told(federation=self.name, what=what))
+        if portion.more:
+            self._hooks.changed()
 
     def perform(self, planned: Planned) -> None:
         """Do it and commit the result; others have their turns while a learner works."""
@@ -302,6 +320,8 @@ class Running:
     def _be_in_trouble(self, error: ImagiqError) -> None:
         self._failures += 1
         self._try_again_s = self._clock.now_s() + pause_s(self._failures)
+        if error.code == "disk-full":
+            self._retainer.look_again()
         if self.trouble is None or self.trouble.code != error.code:
             self._hooks.tell(Told(federation=self.name, what="", error=error))
         self.trouble = error

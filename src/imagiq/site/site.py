@@ -19,7 +19,6 @@ from imagiq.federation import (
     Evaluate,
     Finished,
     Start,
-    State,
     Study,
     StudyHistory,
     Train,
@@ -31,7 +30,7 @@ from imagiq.federation import (
     identity,
     vote_recipe,
 )
-from imagiq.federation.notices import ASK_CHECK, STOP, is_stopped
+from imagiq.federation.notices import STOP, is_stopped
 from imagiq.history import Entry
 from imagiq.keys import FeedKey
 from imagiq.learning import Advance, Begins, Learner, Pending
@@ -39,6 +38,7 @@ from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
 from imagiq.site.local import Local
 from imagiq.site.mark import HighWaterMark
+from imagiq.site.needs import accused, asked, named_by, to_check
 from imagiq.site.pen import Pen
 from imagiq.site.work import STATE, begin_training, perform
 
@@ -85,6 +85,7 @@ class Site:
         self._memories: dict[Digest, dict[Hashable, object]] = {}
         self._learners: dict[Digest, Learner] = {}
         self._running: dict[Digest, Pending] = {}
+        self._begun: dict[Digest, Planned] = {}
         self.tell: Callable[[Planned, Advance], None] = lambda *_: None
         """Called now and then, from any thread, with how far a training is."""
         self.failed: Callable[[Planned, ImagiqError], None] = lambda *_: None
@@ -169,17 +170,26 @@ class Site:
         return count
 
     def wanted(self) -> tuple[Digest, ...]:
-        """Return the commits whose models this site's next actions need and that are not complete here."""
-        wanted: dict[Digest, None] = {}
+        """Return the commits whose models this site needs next and that are not complete here."""
+        return tuple(digest for digest in self._needs(suppose_complete=True) if self._lacks(digest))
+
+    def needed(self) -> set[Digest]:
+        """Return the commits whose models this site needs next, here or not: nothing of them may be forgotten."""
+        begun = {parent.commit for planned in self._begun.values() for parent in planned.work.parents}
+        return begun.union(self._needs(suppose_complete=True), self._needs(suppose_complete=False))
+
+    def _needs(self, *, suppose_complete: bool) -> dict[Digest, None]:
+        """Return what the next actions stand on, by what is here or by what could be, and what else is to be had."""
+        found: dict[Digest, None] = {}
         for steps in self._joined():
-            wanted[steps.study.digest] = None
-            action = self._decide_in(steps, suppose_complete=True)
+            found[steps.study.digest] = None
+            action = self._decide_in(steps, suppose_complete=suppose_complete)
             for parent in action.parents if not isinstance(action, Wait | Finished) else ():
-                wanted[parent.commit] = None
+                found[parent.commit] = None
             if isinstance(action, Finished):
-                wanted[action.model] = None
-        wanted |= dict.fromkeys((*self._accused(), *self._to_check()))
-        return tuple(digest for digest in wanted if self._lacks(digest))
+                found[action.model] = None
+        checks = to_check(self.bench, self.name) if self._is_member() else ()
+        return found | dict.fromkeys((*accused(self.bench), *checks, *named_by(self.bench, self.name)))
 
     def _lacks(self, digest: Digest) -> bool:
         models = self.bench.models
@@ -187,33 +197,6 @@ class Site:
         if entry is None or entry.commit.tree is None or digest in models.set_aside:
             return False
         return digest not in models.complete
-
-    def _accused(self) -> list[Digest]:
-        """Return the merges that others call FALSE, and their inputs: this site recomputes such a claim itself."""
-        found: list[Digest] = []
-        for merge in self.bench.known.accused:
-            if merge not in self.bench.verdicts:
-                found += [merge, *self.bench.history[merge].commit.parents_in("input")]
-        return found
-
-    def _to_check(self) -> list[Digest]:
-        """Return the merges that somebody asks all members to recompute and this site has not, and their inputs."""
-        found: list[Digest] = []
-        for merge in self._asked():
-            if merge not in self.bench.verdicts:
-                found += [merge, *self.bench.history[merge].commit.parents_in("input")]
-        return found
-
-    def _asked(self) -> set[Digest]:
-        """Return the merges of others that somebody asks all members to recompute."""
-        history, standing = self.bench.history, self.bench.standing
-        if not self._is_member():
-            return set()
-        asks = (d for d in self.bench.known.notices[ASK_CHECK] if standing.state(d) is not State.VOID)
-        asked = {parent for digest in asks for parent in history[digest].commit.parents_in("input")}
-        return {
-            d for d in asked if history[d].commit.recipe.name == "merge" and standing.name_of(history[d]) != self.name
-        }
 
     # ---------------------------------------------------------------------------------------------- decide
 
@@ -337,6 +320,7 @@ class Site:
         A training whose learner can train beside this process runs from now on.
         """
         number = self._attempts.start(planned.action, self._clock.now_s())
+        self._begun[planned.action] = planned
         if isinstance(planned.work, Train) and planned.action not in self._running:
             try:
                 self._begin_beside(planned, planned.work)
@@ -383,6 +367,8 @@ class Site:
             self._running.pop(planned.action, None)
             self._fail(planned, error)
             return None
+        finally:
+            self._begun.pop(planned.action, None)
         self._running.pop(planned.action, None)
         return entry
 
@@ -429,11 +415,11 @@ class Site:
         """Say of merges that were recomputed since the last call what came of it: FALSE always, verified when drawn."""
         if self._pen.why_not is not None or not self._is_member():
             return
-        asked = self._asked()
-        known = [(merge, self.bench.verdicts[merge]) for merge in sorted(asked) if merge in self.bench.verdicts]
+        asked_about = asked(self.bench, self.name)
+        known = [(merge, self.bench.verdicts[merge]) for merge in sorted(asked_about) if merge in self.bench.verdicts]
         for merge, verdict in (*self.bench.take_verdicts(), *known):
             per_mille = self._ruling().rules.get("audit_per_mille", 0)
-            drawn = merge in asked or (isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille)
+            drawn = merge in asked_about or (isinstance(per_mille, int) and self.local.audit_draw(merge) < per_mille)
             action = digest_of(f"imagiq attest\n{merge}".encode())
             if (verdict is Verdict.FALSE or drawn) and action not in self.bench.known.own_actions:
                 study = self.bench.history[merge].commit.study

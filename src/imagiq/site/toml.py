@@ -69,6 +69,10 @@ class Table:
         """Tell whether anything stands in it."""
         return bool(self._values)
 
+    def __contains__(self, key: str) -> bool:
+        """Tell whether a key stands in it."""
+        return key in self._values
+
     @property
     def where(self) -> str:
         """What messages call it."""

@@ -9,6 +9,7 @@ from imagiq.errors import ImagiqError
 from imagiq.federation import Finished, Wait
 from imagiq.history import Entry
 from imagiq.site.home import Home, Seat
+from imagiq.site.retaining import Retainer
 from imagiq.site.session import Session, open_seat
 from imagiq.site.site import Planned
 from imagiq.site.syncing import Synced, connected, sync_with
@@ -78,7 +79,11 @@ def _work(session: Session, stack: ExitStack) -> Worked:
 
 def _performed(session: Session, planned: Planned) -> Entry | None:
     session.site.begin(planned)
-    return session.site.finish(planned)
+    entry = session.site.finish(planned)
+    retainer = Retainer(session.site)
+    while retainer.is_due and retainer.forget().more:
+        pass
+    return entry
 
 
 def _is_done(session: Session) -> bool:
