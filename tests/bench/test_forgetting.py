@@ -50,12 +50,16 @@ def test_only_what_nothing_else_names_goes() -> None:
     bench = town.benches["a"]
     study, made = a_line(town, [1.0, 2.0, 0.0, 1.0])
     before, kept = held(bench), blobs(bench, study, *made[-KEEP:])
+    for entry in made:
+        bench.store.sidecar_write(entry.digest, "state", b"moments")
     gone = forget(bench)
     assert gone is not None
     assert set(gone.blobs) == blobs(bench, made[1]), "a blob of another model goes, or one that is nobody's stays"
     assert (gone.commits, gone.whole) == (tuple(e.digest for e in made[:-KEEP]), KEEP)
     assert gone.nbytes == 32
     assert held(bench) == before - set(gone.blobs)
+    assert bench.store.sidecar_read(made[0].digest, "state") is None
+    assert bench.store.sidecar_read(made[-1].digest, "state") == b"moments"
     assert kept <= held(bench)
     assert not bench.models.complete & set(gone.commits)
     again = forget(bench)

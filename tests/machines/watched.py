@@ -136,6 +136,10 @@ class Watched:
     def sidecar_read(self, commit: Digest, name: str) -> bytes | None:
         return self.inner.sidecar_read(commit, name)
 
+    def sidecar_remove(self, commit: Digest) -> None:
+        self.step()
+        self.inner.sidecar_remove(commit)
+
     def secret_write(self, name: str, content: bytes) -> None:
         self.step()
         self.inner.secret_write(name, content)

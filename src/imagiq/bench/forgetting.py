@@ -99,8 +99,9 @@ def portions(bench: Bench, commits: Sequence[Commit], *, empty: Container[Digest
 def let_go(bench: Bench, commits: Sequence[Commit], *, empty: Container[Digest] = frozenset()) -> Portion | None:
     """Forget the first of the :func:`portions`; None: a model is being made just now, so that nothing can be.
 
-    First it is remembered of all these commits that they are forgotten, durably, then blobs are removed: who is stopped in
-    between goes on with that. On a full disk blobs go first, so that there is room to remember it.
+    With the models goes what was kept beside their commits, such as an optimiser's moments. First it is remembered of all
+    these commits that they are forgotten, durably, then blobs are removed: who is stopped in between goes on with that. On
+    a full disk blobs go first, so that there is room to remember it.
 
     Raises:
         Corrupt: what a model that stays consists of cannot be told.
@@ -116,6 +117,8 @@ def let_go(bench: Bench, commits: Sequence[Commit], *, empty: Container[Digest] 
         fresh = [c.digest for c in commits if not _is_gone(bench, c, empty) and c.digest not in models.half_forgotten]
         is_said = _say(bench, fresh)
         bench.store.remove(portion.blobs)
+        for commit in portion.commits:
+            bench.store.sidecar_remove(commit)
         if not is_said:
             models.say_forgotten(fresh)
         models.note_gone(portion.commits, all_are=not portion.more)

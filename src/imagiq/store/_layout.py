@@ -50,7 +50,11 @@ class Layout:
 
     def sidecar(self, commit: Digest, name: str) -> str:
         """Return where something rests that belongs to a commit."""
-        return f"{self.root}/sidecar/{parse_digest(commit, 'A commit')}/{check_name(name)}"
+        return f"{self.sidecars(commit)}/{check_name(name)}"
+
+    def sidecars(self, commit: Digest) -> str:
+        """Return the folder of all that belongs to a commit."""
+        return f"{self.root}/sidecar/{parse_digest(commit, 'A commit')}"
 
     def secret(self, name: str) -> str:
         """Return where a key rests."""

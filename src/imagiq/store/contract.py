@@ -141,6 +141,9 @@ class Store(Protocol):
     def sidecar_read(self, commit: Digest, name: str) -> bytes | None:
         """Return what :meth:`sidecar_write` kept, or None."""
 
+    def sidecar_remove(self, commit: Digest) -> None:
+        """Forget all that was kept beside a commit, if anything was. A crash may bring it back."""
+
     def secret_write(self, name: str, content: bytes) -> None:
         """Keep a key where only its owner can read it; replaced as a whole, durable when it returns."""
 

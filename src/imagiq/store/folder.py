@@ -204,6 +204,14 @@ class FolderStore:
         """Return what :meth:`sidecar_write` kept, or None."""
         return self._read_if_there(self._layout.sidecar(commit, name))
 
+    def sidecar_remove(self, commit: Digest) -> None:
+        """Forget all that was kept beside a commit."""
+        self._require_writable()
+        folder = self._layout.sidecars(commit)
+        with writing(self.root), suppress(FileNotFoundError):
+            for name in self._files.list(folder):
+                self._files.unlink(f"{folder}/{name}")
+
     def secret_write(self, name: str, content: bytes) -> None:
         """Keep a key where only its owner can read it."""
         self._replace(self._layout.secret(name), content)

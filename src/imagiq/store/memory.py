@@ -142,6 +142,11 @@ class MemoryStore:
         """Return what :meth:`sidecar_write` kept, or None."""
         return self._sidecars.get((commit, check_name(name)))
 
+    def sidecar_remove(self, commit: Digest) -> None:
+        """Forget all that was kept beside a commit."""
+        for key in [key for key in self._sidecars if key[0] == commit]:
+            del self._sidecars[key]
+
     def secret_write(self, name: str, content: bytes) -> None:
         """Keep a key."""
         self._secrets[check_name(name)] = content

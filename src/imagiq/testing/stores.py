@@ -126,6 +126,14 @@ class StoreContract(ABC):
         assert store.sidecar_read(COMMIT, "optimizer") == b"short"
         assert store.sidecar_read(COMMIT, "scores_per-case") == b""
         assert store.sidecar_read(ABSENT, "optimizer") is None
+        store.sidecar_write(ABSENT, "optimizer", b"of another commit")
+        store.sidecar_remove(COMMIT)
+        store.sidecar_remove(COMMIT)
+        assert store.sidecar_read(COMMIT, "optimizer") is None
+        assert store.sidecar_read(COMMIT, "scores_per-case") is None
+        assert store.sidecar_read(ABSENT, "optimizer") == b"of another commit"
+        store.sidecar_write(COMMIT, "optimizer", b"once more")
+        assert store.sidecar_read(COMMIT, "optimizer") == b"once more"
         assert not list(store.objects())
         assert not list(store.commits())
 
