@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imagiq.errors import Unreachable
 from imagiq.exchange import FolderRemote, Publisher
 from imagiq.exchange.remote import entry_name
-from imagiq.objects import Digest
+from imagiq.objects import Digest, Recipe
 from imagiq.testing.bad_remotes import BadRemote, Faults
 from tests.bench.town import Town
 from tests.exchange.ward import Ward
@@ -154,6 +154,35 @@ def test_a_squatter_that_was_there_first_stops_nobody(folder: FolderRemote, tmp_
     ward.push("b", folder)
     ward.pull("b", folder)
     assert ward.known("b") == ward.known("a")
+
+
+@pytest.mark.parametrize("lie", [Faults(garbage=100), Faults(truncated=100), Faults(missing=100)])
+def test_what_a_relay_lied_about_is_read_soon_after_it_is_honest_again(folder: FolderRemote, lie: Faults) -> None:
+    ward = Ward(Town(names=("a", "b", "c")))
+    for name in ("a", "b", "c", "a"):
+        ward.sync(name, folder)
+    lying = BadRemote(folder, random.Random(1).randrange)
+    with ward.at("b", lying) as peer:  # one line, as of a site that runs
+        site = ward.site("b")
+        site.sync(peer)
+        lying.faults = lie
+        for name in ("a", "c") * 8:
+            ward.bench(name).commit(Recipe("note"))
+            ward.sync(name, folder)
+            site.sync(peer)
+            ward.town.clock.advance_to(ward.town.clock.now_s() + 0.5)
+        assert not ward.known("b") >= ward.known("a")
+        lying.faults = Faults()
+        honest_s = ward.town.clock.now_s()
+        while not ward.known("b") >= ward.known("a"):
+            assert peer.again_s is not None, "it says when to look again"
+            ward.town.clock.advance_to(max(ward.town.clock.now_s(), peer.again_s))
+            site.sync(peer)
+        assert ward.town.clock.now_s() - honest_s < 10
+        asked = lying.calls
+        assert peer.again_s is None, "and then it rests"
+        assert site.sync(peer) == 0
+        assert lying.calls - asked < 10
 
 
 def test_another_holders_copy_serves_where_the_authors_is_garbage(folder: FolderRemote, tmp_path: Path) -> None:

@@ -160,6 +160,12 @@ class Town:
         except Corrupt:
             return None
 
+    def bench_of(self, name: str) -> Bench:
+        """Return what a site's disk holds, once it is not just being written."""
+        while (bench := self.bench(name)) is None:
+            time.sleep(0.02)
+        return bench
+
     def commits(self, name: str) -> frozenset[Digest]:
         bench = self.bench(name)
         return frozenset() if bench is None else frozenset(entry.digest for entry in bench.history)

@@ -86,6 +86,11 @@ class RemotePeer:
         """Whether the remote lists more commits than were read: ask again at once."""
         return self.shelf.behind
 
+    @property
+    def again_s(self) -> float | None:
+        """When to ask again for what could not be read, although the remote tells of no news; None: all was read."""
+        return self.shelf.again_s
+
     def heads(self) -> Mapping[str, tuple[Digest, ...]]:
         """Look what is new, and return the last of the new commits of each feed."""
         self.shelf.look(wait_s=self.wait_s)

@@ -14,6 +14,7 @@ from typing import Final
 from imagiq.bench import Bench
 from imagiq.clock import Clock
 from imagiq.errors import ImagiqError, Unreachable
+from imagiq.exchange.again import Again
 from imagiq.exchange.names import SealedNames
 from imagiq.exchange.remote import BLOBS, FEEDS, KEYS, OBJECT_LIMIT, Listed, Remote, parse_entry
 from imagiq.exchange.ring import Held, Keyring
@@ -31,7 +32,7 @@ WHOLE_EVERY: Final = 64
 AT_ONCE: Final = 1024
 FRESH_BYTES: Final = 32 * 2**20
 OFFERS: Final = 3
-HOPELESS_LIMIT: Final = 100_000
+RETRIED_AT_ONCE: Final = 64
 LOCKED_LIMIT: Final = 100_000
 KEYS_AT_ONCE: Final = 64
 ENTRIES_LIMIT: Final = 2_000_000
@@ -44,6 +45,10 @@ class _Entry:
 
     pseudonym: str
     name: str
+
+    @classmethod
+    def at(cls, path: str) -> _Entry:
+        return cls(path.partition("/")[0], path.rpartition("/")[2])
 
     @property
     def path(self) -> str:
@@ -105,9 +110,10 @@ class Shelf:
         self._cursors: dict[str, str] = {}
         self._backlog: dict[str, deque[_Entry]] = {}
         self._taken: set[str] = set()
-        self._hopeless: OrderedDict[str, None] = OrderedDict()
-        self._locked: OrderedDict[str, list[_Entry]] = OrderedDict()
-        self._missing: set[str] = set()
+        self._again = Again(clock)
+        self._locked: OrderedDict[str, dict[str, _Entry]] = OrderedDict()
+        self._locked_by: dict[str, str] = {}
+        self._missing = Again(clock)
         self._writing: set[str] = set()
         self._last_giver = ""
         self._read: dict[str, Digest] = {}
@@ -132,6 +138,12 @@ class Shelf:
         """Whether more is listed than was read."""
         return any(self._backlog.values())
 
+    @property
+    def again_s(self) -> float | None:
+        """When something is to be read again that could not be; None: nothing is."""
+        times = (self._again.next_s(), self._missing.next_s(self._locked))
+        return min((at_s for at_s in times if at_s is not None), default=None)
+
     # ----------------------------------------------------------------------------------------------- looking
 
     def look(self, *, wait_s: float = 0.0, whole: bool = False) -> None:
@@ -148,6 +160,7 @@ class Shelf:
         self._names.update(self.bench.history)
         if not self.behind:
             self._list(wait_s, whole=whole or self._looks % WHOLE_EVERY == 0)
+        self._take_again()
         try:
             self._read_on()
         finally:
@@ -163,7 +176,7 @@ class Shelf:
             return
         self._missing.clear()
         if whole:
-            self._hopeless.clear()
+            self._again.clear(but=self._locked_by)
         everywhere = sites if whole or word != self._word else unseen
         starts = ["" if whole else self._cursors.get(site, "") for site in everywhere]
         with self._turns.aside():
@@ -209,7 +222,7 @@ class Shelf:
         digest = self._read.get(entry.sealed)
         if digest is not None and (digest in self.fresh or digest in self.bench.waiting):
             return True
-        return entry.path in self._hopeless or entry.path in self._taken
+        return entry.path in self._again or entry.path in self._taken
 
     # ----------------------------------------------------------------------------------------------- reading
 
@@ -225,6 +238,7 @@ class Shelf:
             except Unreachable:
                 for entry in batch:
                     self._backlog.setdefault(entry.pseudonym, deque()).appendleft(entry)
+                    self._taken.add(entry.path)
                 raise
             closed = [(entry, raw) for entry, raw in zip(batch, raws, strict=True) if not self._opened(entry, raw)]
             self._fetch_keys({_key_of(raw): entry.pseudonym for entry, raw in closed if raw is not None})
@@ -255,6 +269,9 @@ class Shelf:
         except ImagiqError:
             return False
         self.placed.add(commit.digest)
+        if entry.path in self._again:  # what was none before is right now: the rest may be so, too
+            self._again.forget(entry.path)
+            self._again.hurry()
         self.ring.note_seal(commit.digest, held.key.id)
         if commit.digest not in self.bench.history and commit.digest not in self.fresh:
             self.fresh[commit.digest] = _Fresh(commit, entry)
@@ -264,28 +281,47 @@ class Shelf:
         return True
 
     def _put_off(self, entry: _Entry, raw: bytes | None) -> None:
-        """Remember an entry that could not be opened: until its key comes, or until all is listed again."""
+        """Remember an entry that could not be opened: until it is read again; or until its key comes, if it has one."""
         key = "" if raw is None else _key_of(raw)
-        if key and self.ring.get(key) is None and sum(map(len, self._locked.values())) < LOCKED_LIMIT:
-            self._locked.setdefault(key, []).append(entry)
+        if key and self.ring.get(key) is None and len(self._locked_by) < LOCKED_LIMIT:
+            self._locked.setdefault(key, {})[entry.path] = entry
+            self._locked_by[entry.path] = key
             self._taken.add(entry.path)
-            return
         self._give_up(entry)
 
+    def _let_go(self, path: str) -> None:
+        """Wait no more for the key of an entry: it is read again, and its key may have been garbage too."""
+        key = self._locked_by.pop(path, None)
+        if key is not None:
+            self._taken.discard(path)
+            del self._locked[key][path]
+            if not self._locked[key]:
+                del self._locked[key]
+
     def _give_up(self, entry: _Entry) -> None:
-        """Pass over an entry until all is listed again."""
-        self._hopeless[entry.path] = None
-        if len(self._hopeless) > HOPELESS_LIMIT:
-            self._hopeless.popitem(last=False)
+        """Pass over an entry for a while: what was none, or of no use, may have been so on the way only."""
+        self._again.failed(entry.path)
+
+    def _take_again(self) -> None:
+        """Read some of what was given up a while ago."""
+        for path in self._again.due()[:RETRIED_AT_ONCE]:
+            entry = _Entry.at(path)
+            self._let_go(path)
+            if self._names.get(entry.sealed) is not None:
+                self._again.forget(path)
+            elif path not in self._taken:
+                self._taken.add(path)
+                self._backlog.setdefault(entry.pseudonym, deque()).append(entry)
 
     def _unlock(self) -> None:
         """Look again for keys that were lacking; what they open is read with what is new."""
         for key in list(self._locked)[:KEYS_AT_ONCE]:
             self._locked.move_to_end(key)
             if self.ring.get(key) is None:
-                self._fetch_keys({key: self._locked[key][0].pseudonym})
+                self._fetch_keys({key: next(iter(self._locked[key].values())).pseudonym})
             if self.ring.get(key) is not None:
-                for entry in self._locked.pop(key):
+                for path, entry in self._locked.pop(key).items():
+                    del self._locked_by[path]
                     self._backlog.setdefault(entry.pseudonym, deque()).append(entry)
 
     def _forget_admitted(self) -> None:
@@ -311,13 +347,13 @@ class Shelf:
 
     def find_key(self, key: str, first: str) -> Held | None:
         """Return a key, from the wraps of any site; None if nobody has wrapped it to this site yet."""
-        if key in self._missing:
+        if not self._missing.is_due(key):
             return None
         for wraps in self.wraps_of(key, [first, *(site for site in self.sites if site != first)]):
             del wraps
             if (held := self.ring.get(key)) is not None:
                 return held
-        self._missing.add(key)
+        self._missing.failed(key)
         return None
 
     def wraps_of(self, key: str, below: Iterable[str]) -> Iterator[Wraps]:
@@ -345,7 +381,7 @@ class Shelf:
             keys: What it may be sealed under, the likeliest first.
             again: Ask also for what was not there before.
         """
-        if not keys or (digest in self._missing and not again):
+        if not keys or not (again or self._missing.is_due(digest)):
             return None
         length = min(OBJECT_LIMIT, sealed_size(limit)) + 1
         for held in keys:
@@ -362,7 +398,7 @@ class Shelf:
                     continue
                 self._last_giver = site
                 return found
-        self._missing.add(digest)
+        self._missing.failed(digest)
         return None
 
 

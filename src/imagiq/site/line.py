@@ -25,6 +25,7 @@ from imagiq.site.settings import RemoteSettings
 
 __all__ = ["Line", "LineState", "Listener", "pause_s", "unless"]
 
+SHORTEST_PAUSE_S: Final = 1.0
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
 LISTEN_S: Final = 20.0
@@ -158,8 +159,14 @@ class Line:
                 self._stopped.wait(pause_s(failures))
                 continue
             failures = 0
-            invites = any(True for _ in invitations_of(self._session))
-            self._due.wait(MAILBOX_EVERY_S if invites else CHECK_EVERY_S)
+            self._due.wait(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Return how long there may be nothing to do by this remote, if nobody tells of anything."""
+        invites = any(True for _ in invitations_of(self._session))
+        longest_s = MAILBOX_EVERY_S if invites else CHECK_EVERY_S
+        again_s = None if self._peer is None else self._peer.again_s
+        return longest_s if again_s is None else min(longest_s, max(SHORTEST_PAUSE_S, again_s - self._clock.now_s()))
 
     def _listen_for_ever(self) -> None:
         word, failures = "", 0

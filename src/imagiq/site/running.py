@@ -221,13 +221,14 @@ class Running:
 
     def _fetch_for_ever(self) -> None:
         """Fetch the models that the next actions need, from all remotes that answer, side by side."""
-        failures = 0
+        failures = vain = 0
         while not self._stopped.is_set():
-            self._fetch_due.wait(LOOK_AGAIN_S)
+            self._fetch_due.wait(pause_s(vain) if vain else LOOK_AGAIN_S)
             self._fetch_due.clear()
             try:
                 with self.turns:
                     came = self._fetch()
+                    lacks = bool(self.session.site.wanted())
             except ImagiqError as error:
                 failures += 1
                 if not error.code.startswith("remote-"):  # else its line says so
@@ -235,7 +236,7 @@ class Running:
                 self._stopped.wait(pause_s(failures))
                 self._fetch_due.set()
                 continue
-            failures = 0
+            failures, vain = 0, vain + 1 if lacks and not came else 0
             if came:
                 self._hooks.changed()
 
