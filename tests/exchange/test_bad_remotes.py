@@ -185,6 +185,38 @@ def test_what_a_relay_lied_about_is_read_soon_after_it_is_honest_again(folder: F
         assert lying.calls - asked < 10
 
 
+@pytest.mark.parametrize("what", ["forgets", "is rolled back"])
+def test_a_relay_that_forgets_or_is_rolled_back_is_noticed_at_the_next_news_and_mended(
+    folder: FolderRemote, tmp_path: Path, what: str
+) -> None:
+    ward = busy()
+    for name in ("a", "b", "a"):
+        ward.sync(name, folder)
+    relay = BadRemote(folder, lambda _: 0)
+    with ward.at("a", relay) as peer:
+        publisher = Publisher(peer)
+        publisher.publish()
+        old = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        relay.faults = Faults(forgets=100 if what == "forgets" else 0)
+        ward.bench("a").commit(Recipe("note"))
+        assert publisher.publish().commits == 1
+        relay.faults = Faults()
+        if what == "is rolled back":
+            for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+                path.unlink() if path not in old else path.write_bytes(old[path])
+        assert publisher.publish().commits == 0, "nobody knows yet"
+        assert peer.again_s is not None
+        ward.town.clock.advance_to(peer.again_s)
+        ward.site("a").learn(peer)
+        assert publisher.publish().commits == 1
+        ward.town.clock.advance_to(ward.town.clock.now_s() + 5)
+        ward.site("a").learn(peer)
+        assert publisher.publish().commits == 0
+        assert peer.again_s is None, "and then it rests"
+    ward.pull("b", folder)
+    assert ward.known("b") == ward.known("a")
+
+
 def test_another_holders_copy_serves_where_the_authors_is_garbage(folder: FolderRemote, tmp_path: Path) -> None:
     ward = Ward()
     study = ward.town.study("a")

@@ -25,6 +25,9 @@ STEP_S = 1.0
 MARGIN_S = 2.0
 """What a busy machine may add to a step: three towns train side by side on two processors, and all disks are one."""
 
+LONGEST_S = 2 * STEP_S + MARGIN_S
+"""So long at most a site is without a commit of its own: a step, and a wait no longer than a step."""
+
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT, PLUGIN)))}
 
 STUDY = """\
@@ -63,7 +66,7 @@ class Course:
     # ------------------------------------------------------------------------------------------------ what is done
 
     def up(self, *names: str) -> None:
-        self.town.up(*(names or self.town.names), **ENVIRONMENT)
+        self.town.up(*(names or self.town.names), environment=ENVIRONMENT)
 
     def open_study(
         self,
@@ -82,6 +85,10 @@ class Course:
         )
         file.write_text(text, "utf-8")
         self.town.homes.at(opener, "study", "open", str(file))
+
+    def let_run(self, name: str) -> None:
+        """Let a site run the learner, as its owner would who approves the study."""
+        Home(self.town.homes[name]).seat().decisions.let_run("steady 1")
 
     def wait_until_all_train(self, *names: str) -> None:
         """Wait until all have made two steps and know of each other's."""
@@ -133,17 +140,21 @@ class Course:
             gap_s, step_s = self.longest_gap_s(name, since_s, ended_s)
             print(f"{name}: longest gap {gap_s:.2f} s, own step {step_s:.2f} s, over {ended_s - since_s:.1f} s")
             assert step_s <= STEP_S + MARGIN_S, f"a step of {name} took {step_s:.1f} s"
-            assert gap_s <= 2 * STEP_S + MARGIN_S, (
-                f"{name} made no commit for {gap_s:.1f} s; its steps take {step_s:.1f} s"
-            )
+            assert gap_s <= LONGEST_S, f"{name} made no commit for {gap_s:.1f} s; its steps take {step_s:.1f} s"
 
     @contextmanager
-    def fault(self, *others: str, at_least_s: float = 2 * (2 * STEP_S + MARGIN_S)) -> Iterator[None]:
+    def fault(self, *others: str, at_least_s: float = 1.5 * LONGEST_S) -> Iterator[None]:
         """Let a fault last in the block, long enough that a wait would show; the others never wait."""
         began_s = time.monotonic()
         yield
         time.sleep(max(0.0, began_s + at_least_s - time.monotonic()))
         self.check_nobody_waited(*others, since_s=began_s)
+
+    def wait_for_more(self, name: str) -> None:
+        """Wait until a site has made another training, and another site knows of it."""
+        reader = next(other for other in self.town.names if other != name)
+        before = len(self.town.made(name, "train").get(name, []))
+        until(f"{name} trains on", lambda: len(self.town.made(reader, "train").get(name, [])) > before, within_s=30)
 
     def wait_until_caught_up(self, name: str, *others: str, within_s: float = 20.0) -> float:
         """Wait until a site knows all that the others know now, and they what it knows; nobody helps."""
@@ -151,20 +162,24 @@ class Course:
         wanted = frozenset.union(*(self.town.commits(other) for other in chosen))
         own = self.town.commits(name)
         took_s = until(f"{name} is caught up", lambda: wanted <= self.town.commits(name), within_s=within_s)
-        for other in chosen:
-            until(
-                f"{other} knows what {name} knew",
-                lambda other=other: own <= self.town.commits(other),
-                within_s=within_s,
-            )
+        until(
+            f"others know what {name} knew",
+            lambda: all(own <= self.town.commits(other) for other in chosen),
+            within_s=within_s,
+        )
         return took_s
 
-    def check_sound(self, *names: str) -> None:
-        """Check that no site met a mistake of its own, lost what it told of, or holds anything that is not right."""
-        for name in names or self.town.names:
+    def check_logs(self, *names: str) -> None:
+        """Check that no site met a mistake of its own."""
+        for name in names:
             log = self.town.log(name)
             assert "mistake" not in log, log[-2000:]
             assert "Traceback" not in log, log[-2000:]
+
+    def check_sound(self, *names: str) -> None:
+        """Check that no site met a mistake of its own, lost what it told of, or holds anything that is not right."""
+        self.check_logs(*(names or self.town.names))
+        for name in names or self.town.names:
             assert self.town.homes.at(name, "verify", "--json").code == 0
         known = {str(digest)[:12] for digest in frozenset.union(*map(self.town.commits, names or self.town.names))}
         for name in names or self.town.names:
@@ -177,9 +192,10 @@ def commit_file(seat: Path, digest: Digest) -> Path:
 
 
 @contextmanager
-def course_of(folder: Path, *names: str) -> Iterator[Course]:
-    """Make a town, and kill what runs in the end."""
-    with town_of(folder, *(names or NAMES)) as town:
+def course_of(folder: Path, *names: str, charter: str = "") -> Iterator[Course]:
+    """Make a town, and kill what runs in the end. ``charter``: more of the founding charter's file, before the members."""
+    with town_of(folder, *(names or NAMES), charter=charter) as town:
+        course = Course(town)
         for name in town.names:
-            Home(town.homes[name]).seat().decisions.let_run("steady 1")  # as its owner would who approves the study
-        yield Course(town)
+            course.let_run(name)
+        yield course

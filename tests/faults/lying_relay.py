@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 from random import randrange
 
-import imagiq.cli.serve as command
-import imagiq.exchange.listener as listener
-from imagiq.cli import main
+from imagiq.cli import main, serve
+from imagiq.exchange import listener
 from imagiq.exchange.folder import FolderRemote
 from imagiq.exchange.quota import Allowance
 from imagiq.exchange.remote import OBJECT_LIMIT, Listed
@@ -90,8 +89,8 @@ class Keeper:
 
 
 if __name__ == "__main__":
-    listener.FolderRemote = Keeper  # type: ignore[assignment, misc]
+    setattr(listener, "FolderRemote", Keeper)  # noqa: B010 - a class of another room is replaced
     if "IMAGIQ_QUOTA" in os.environ:
         burst, each_s = map(float, os.environ["IMAGIQ_QUOTA"].split())
-        command.Allowance = partial(Allowance, burst_objects=burst, objects_s=each_s)  # type: ignore[assignment, misc]
+        setattr(serve, "Allowance", partial(Allowance, burst_objects=burst, objects_s=each_s))  # noqa: B010
     sys.exit(main())

@@ -43,8 +43,8 @@ class Relay:
     def _lies(self) -> Path:
         return self.town.homes.folder / f"{self.name}.lies"
 
-    def start(self) -> None:
-        """Start it; the second time where it was before."""
+    def start(self, *, before: tuple[str, ...] = ()) -> None:
+        """Start it; the second time where it was before. ``before``: a command that starts it."""
         members = self.town.homes.folder / "members.txt"
         members.write_text(self.town.homes.at(self.town.names[0], "members", "--for-relay").out, "utf-8")
         said = self.town.homes.folder / f"{self.name}.said"
@@ -61,7 +61,7 @@ class Relay:
         more = {"IMAGIQ_QUOTA": self.quota} if self.quota else {}
         with said.open("wb") as out, (self.town.homes.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, LYING, *command, "--json"],
+                [*before, sys.executable, LYING, *command, "--json"],
                 env={
                     **os.environ,
                     "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",

@@ -9,21 +9,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from imagiq.bench import Bench
 from imagiq.bench.repository import open_repository
 from imagiq.errors import Corrupt, ImagiqError
+from imagiq.history import Entry
 from imagiq.objects import Digest
 from imagiq.site.status import read_status
 from tests.site.homes import Homes
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
+NOTHING_ELSE: Mapping[str, str] = MappingProxyType({})
 
 STUDY = """\
 title = "{title}"
@@ -72,7 +75,9 @@ class Town:
 
     # ------------------------------------------------------------------------------------------------ processes
 
-    def up(self, *names: str, program: tuple[str, ...] = ("-m", "imagiq"), **environment: str) -> None:
+    def up(
+        self, *names: str, program: tuple[str, ...] = ("-m", "imagiq"), environment: Mapping[str, str] = NOTHING_ELSE
+    ) -> None:
         for name in names or self.names:
             with (self.homes.folder / f"{name}.log").open("ab") as log:
                 self.running[name] = subprocess.Popen(
@@ -166,6 +171,11 @@ class Town:
             time.sleep(0.02)
         return bench
 
+    def own(self, name: str) -> list[Entry]:
+        """Return what a site has written, by its own disk."""
+        bench = self.bench_of(name)
+        return [entry for entry in bench.history if bench.standing.name_of(entry) == name]
+
     def commits(self, name: str) -> frozenset[Digest]:
         bench = self.bench(name)
         return frozenset() if bench is None else frozenset(entry.digest for entry in bench.history)
@@ -178,6 +188,12 @@ class Town:
             if entry.commit.recipe.name == recipe:
                 found.setdefault(bench.standing.name_of(entry) if bench is not None else "", []).append(entry.digest)
         return found
+
+    def made_in(self, title: str, name: str, recipe: str) -> list[Digest]:
+        """Return the commits of a recipe that a site knows in the studies of this title."""
+        bench = self.bench_of(name)
+        studies = {study for study, steps in bench.studies.items() if steps.study.title == title}
+        return [e.digest for e in bench.history if e.commit.recipe.name == recipe and e.commit.study in studies]
 
     def merges(self, name: str) -> dict[Digest, Digest | None]:
         bench = self.bench(name)
@@ -204,15 +220,17 @@ class Town:
 
 
 @contextmanager
-def town_of(folder: Path, *names: str) -> Iterator[Town]:
+def town_of(folder: Path, *names: str, charter: str = "", rules: str = "") -> Iterator[Town]:
     """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end.
 
-    They forget as soon as they may: nothing that a test looks at may change by that.
+    Sites forget what the charter need not keep. ``charter``, ``rules``: more of the founding charter's file, before the
+    members, and under ``[rules]``.
     """
     homes = Homes(folder)
     homes.init(*names)
     members = "".join(f'[[member]]\ncard = "{homes.card(name)}"\n' for name in names[1:])
-    homes.found(names[0], f'title = "Heart"\n{members}[rules]\nretention = {{ models = 1 }}\n')
+    rules = f"[rules]\nretention = {{ models = 1 }}\n{rules}"
+    homes.found(names[0], f'title = "Heart"\n{charter}{members}{rules}')
     text = homes.invite(names[0])
     for name in names[1:]:
         homes.at(name, "join", text, "--yes")

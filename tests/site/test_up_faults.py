@@ -78,7 +78,7 @@ def test_a_machine_that_sleeps_for_a_while_goes_on_when_it_wakes(town: Town) -> 
 def test_a_clock_that_jumps_by_years_either_way_changes_nothing(town: Town) -> None:
     drive = str(ROOT / "tests" / "site" / "jumping_clock.py")
     for name, years in (("alba", "30"), ("bert", "-30"), ("caro", "both")):
-        town.up(name, program=(drive,), IMAGIQ_JUMPS=years)
+        town.up(name, program=(drive,), environment={"IMAGIQ_JUMPS": years})
     town.study("alba", steps=3)
     until("all are done and know the same", town.settled)
     assert {site: len(made) for site, made in town.made("bert", "train").items()} == dict.fromkeys(town.names, 3)

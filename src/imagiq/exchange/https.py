@@ -270,6 +270,10 @@ class HttpsRemote:
             )
         if answer.status == 507:
             return Unreachable("remote-full", f"The remote {self.name} is full.", "Make room there; nothing was lost.")
+        if answer.status == 423:
+            return Unreachable(
+                "remote-read-only", f"Nothing can be written to the remote {self.name}.", "Ask who keeps it."
+            )
         if answer.status in {401, 403}:
             return Unreachable(
                 "remote-refused", f"{self.name} refuses this site.", "Ask its owner to admit this site's key."

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 from aiohttp import web
@@ -33,6 +33,7 @@ BODY_S: Final = 300.0
 HANDSHAKE_S: Final = 15.0
 LONGEST_DELAY_S: Final = 10.0
 WATCH_S: Final = 0.1
+STATUS: Final = MappingProxyType({"remote-full": 507, "remote-read-only": 423})
 AT_ONCE: Final = 32
 """So many bodies are held at a time, of all members together."""
 PER_MEMBER: Final = 16
@@ -214,7 +215,7 @@ class Listener:
         except Misuse:
             return web.Response(status=404)
         except Unreachable as error:
-            return web.Response(status=507 if error.code == "remote-full" else 503)
+            return web.Response(status=STATUS.get(error.code, 503))
         except ImagiqError:
             return web.Response(status=500)
 

@@ -109,11 +109,12 @@ class Publisher:
             Refused: this site is no member.
         """
         self._counts = dict.fromkeys(self._counts, 0)
-        check = check or self._calls % CHECK_EVERY == 0
+        check = check or self._shelf.has_forgotten or self._calls % CHECK_EVERY == 0
         self._calls += 1
         if check:
             self._forget()
             self._shelf.look(whole=True)
+            self._shelf.has_forgotten = False
         own = self._ring.own(self._bench.standing, self._bench.founding)
         self._wrap(own)
         unsealed = self._publish_commits(own)
@@ -211,7 +212,9 @@ class Publisher:
 
     def _put_commit(self, number: int, entry: Entry, key: Held) -> None:
         sealed_name, sealed = key.key.seal(entry.commit.raw, entry.digest)
-        self._put(f"{self._shelf.own}/{FEEDS}/{entry_name(number, sealed_name)}", sealed)
+        name = entry_name(number, sealed_name)
+        self._put(f"{self._shelf.own}/{FEEDS}/{name}", sealed)
+        self._shelf.note_put(name)
         self._counts["commits"] += 1
         self._shelf.placed.add(entry.digest)
         self._ring.note_seal(entry.digest, key.key.id)

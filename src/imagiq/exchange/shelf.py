@@ -33,6 +33,8 @@ AT_ONCE: Final = 1024
 FRESH_BYTES: Final = 32 * 2**20
 OFFERS: Final = 3
 RETRIED_AT_ONCE: Final = 64
+CHECKED_AFTER_S: Final = 2.0
+"""So long after something was put it is looked at the latest whether it is listed, too."""
 LOCKED_LIMIT: Final = 100_000
 KEYS_AT_ONCE: Final = 64
 ENTRIES_LIMIT: Final = 2_000_000
@@ -99,6 +101,8 @@ class Shelf:
         """The commits that have been seen on the remote."""
         self.last_number = 0
         """The highest number below the own pseudonym."""
+        self.has_forgotten = False
+        """Whether the remote has been found not to list what was put there: it took it and forgot it, or was rolled back."""
         self.news_s: dict[str, float] = {}
         """When something new of a site came last, by its key."""
         self.fresh: dict[Digest, _Fresh] = {}
@@ -114,6 +118,9 @@ class Shelf:
         self._locked: OrderedDict[str, dict[str, _Entry]] = OrderedDict()
         self._locked_by: dict[str, str] = {}
         self._missing = Again(clock)
+        self._put_names: deque[str] = deque(maxlen=OVERLAP)
+        self._check_at_s: float | None = None
+        self._forgetting = Again(clock)
         self._writing: set[str] = set()
         self._last_giver = ""
         self._read: dict[str, Digest] = {}
@@ -140,9 +147,14 @@ class Shelf:
 
     @property
     def again_s(self) -> float | None:
-        """When something is to be read again that could not be; None: nothing is."""
-        times = (self._again.next_s(), self._missing.next_s(self._locked))
+        """When to look again although the remote tells of no news: for what could not be read, or was just put."""
+        times = (self._again.next_s(), self._missing.next_s(self._locked), self._check_at_s)
         return min((at_s for at_s in times if at_s is not None), default=None)
+
+    def note_put(self, name: str) -> None:
+        """Something was put into the own ``feeds``: it must be listed from now on."""
+        self._put_names.append(name)
+        self._check_at_s = self._clock.now_s() + CHECKED_AFTER_S
 
     # ----------------------------------------------------------------------------------------------- looking
 
@@ -170,7 +182,8 @@ class Shelf:
         sites = sorted(self.sites)
         with self._turns.aside():
             word = self.remote.news(sites, self._word, 0.0 if whole else wait_s)
-        unseen = [site for site in sites if site not in self._cursors]
+        is_to_check = self._check_at_s is not None and self._clock.now_s() >= self._check_at_s
+        unseen = [site for site in sites if site not in self._cursors or (is_to_check and site == self.own)]
         self._looks += 1
         if not (whole or unseen or word != self._word):
             return
@@ -181,7 +194,9 @@ class Shelf:
         starts = ["" if whole else self._cursors.get(site, "") for site in everywhere]
         with self._turns.aside():
             listings = list(self.pool.map(self._listed, everywhere, starts))
-        for site, listed in zip(everywhere, listings, strict=True):
+        for site, after, listed in zip(everywhere, starts, listings, strict=True):
+            if site == self.own:
+                self._check_own(after, listed)
             self._take_listing(site, listed)
         self._word = word
 
@@ -192,6 +207,16 @@ class Shelf:
             if len(found) >= ENTRIES_LIMIT:
                 break
         return found
+
+    def _check_own(self, after: str, listing: Sequence[Listed]) -> None:
+        """See whether all is listed that was put; where it is not, that is told at once, then ever more seldom."""
+        self._check_at_s = None
+        if {name for name in self._put_names if name > after} <= {listed.name for listed in listing}:
+            self._forgetting.clear()
+        elif self._forgetting.is_due(self.own):
+            self._forgetting.failed(self.own)
+            self._put_names.clear()
+            self.has_forgotten = True
 
     def _take_listing(self, site: str, listing: Sequence[Listed]) -> None:
         last = 0
