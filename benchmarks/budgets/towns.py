@@ -69,7 +69,7 @@ def still_town(folder: Path, names: Sequence[str] = NAMES) -> Iterator[Town]:
 def up(town: Town, *names: str) -> None:
     """Start sites, and wait until each has heard from a remote."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT), str(town.homes.folder / "plugin")])
-    town.up(*names, PYTHONPATH=path)
+    town.up(*names, environment={"PYTHONPATH": path})
     for name in names or town.names:
         town.wait_until_back(name)
 

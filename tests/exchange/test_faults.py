@@ -112,26 +112,6 @@ def test_one_holder_that_is_slow_by_a_hundred_times_does_not_make_others_wait(tm
 # --------------------------------------------------------------------------------------------------- the members
 
 
-@pytest.mark.process
-def test_a_member_that_floods_waits_for_its_own_quota_and_is_told_so_while_others_pass(tmp_path: Path) -> None:
-    ward = Ward(Town(names=("a", "b", "c")))
-    ward.town.study("b")
-    for _ in range(60):
-        ward.bench("a").commit(Recipe("note"))
-    slow = Allowance(burst_objects=30, objects_s=0.5)
-    with relay(ward, tmp_path, slow) as listener:
-        flooding, other = reach(listener.port, "a", 15.0), reach(listener.port, "b")
-        with pytest.raises(Unreachable) as told:
-            ward.push("a", flooding)
-        assert told.value.code == "remote-busy"
-        assert "quota" in told.value.what
-        before_s = time.monotonic()
-        assert ward.push("b", other).commits >= 2
-        assert time.monotonic() - before_s < 10
-        for remote in (flooding, other):
-            remote.close()
-
-
 @pytest.mark.parametrize("strategy", ["latest-of-each", "gossip"])
 def test_a_model_that_is_withheld_holds_nobody_up(tmp_path: Path, strategy: str) -> None:
     ward = Ward(Town(names=("a", "b", "c")))

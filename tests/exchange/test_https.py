@@ -15,7 +15,7 @@ import pytest
 
 from imagiq.clock import VirtualClock
 from imagiq.errors import Misuse, Unreachable
-from imagiq.exchange import certificates, https
+from imagiq.exchange import PatientRemote, certificates, https
 from imagiq.exchange.certificates import certificate_of, tls_context
 from imagiq.exchange.https import HttpsRemote
 from imagiq.exchange.listener import Listener
@@ -220,7 +220,10 @@ def test_who_writes_too_much_is_told_how_long_to_wait(tmp_path: Path) -> None:
         anna, bert = at(listener), at(listener, BERT)
         assert anna.put_if_absent(BLOB, bytes(1000))
         other = f"{AT[ANNA.public]}/blobs/{digest_of(b'other')}"
-        assert refusal(lambda: anna.put_if_absent(other, bytes(1000))) == "remote-busy"
+        pauses_s: list[float] = []
+        patient = PatientRemote(anna, lambda: 0.5, pause=pauses_s.append)
+        assert refusal(lambda: patient.put_if_absent(other, bytes(1000))) == "remote-busy"
+        assert pauses_s == [], "the member is told at once: it waits, and does not hammer"
         assert bert.put_if_absent(f"{AT[BERT.public]}/blobs/{digest_of(b'blob')}", bytes(1000)), "each has its own"
         clock.advance_to(100.0)
         assert anna.put_if_absent(other, bytes(1000))

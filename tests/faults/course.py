@@ -66,7 +66,10 @@ class Course:
     # ------------------------------------------------------------------------------------------------ what is done
 
     def up(self, *names: str) -> None:
-        self.town.up(*(names or self.town.names), environment=ENVIRONMENT)
+        """Start sites, and wait until they have their homes: until then a command may have it, and a site ends."""
+        chosen = names or self.town.names
+        self.town.up(*chosen, environment=ENVIRONMENT)
+        self.town.wait_until_up(*chosen)
 
     def open_study(
         self,
@@ -90,7 +93,7 @@ class Course:
         """Let a site run the learner, as its owner would who approves the study."""
         Home(self.town.homes[name]).seat().decisions.let_run("steady 1")
 
-    def wait_until_all_train(self, *names: str) -> None:
+    def wait_until_all_train(self, *names: str, within_s: float = 60.0) -> None:
         """Wait until all have made two steps and know of each other's."""
         chosen = set(names or self.town.names)
 
@@ -98,14 +101,19 @@ class Course:
             made = [self.town.made(name, "train") for name in chosen]
             return all(chosen <= one.keys() and all(len(one[name]) >= 2 for name in chosen) for one in made)
 
-        until("all train", do)
+        until("all train", do, within_s=within_s, every_s=0.5)
 
     # ------------------------------------------------------------------------------------------- what records say
 
     def others_known(self, name: str) -> frozenset[Digest]:
         """Return the commits of others that a site knows."""
-        bench = self.town.bench_of(name)
-        return frozenset(entry.digest for entry in bench.history if bench.standing.name_of(entry) != name)
+        return self.known(name) - {entry.digest for entry in self.town.own(name)}
+
+    def known(self, name: str) -> frozenset[Digest]:
+        """Return the commits that lie on a site's disk; looking at their names alone costs the machine little."""
+        folder = self.town.seat(name) / ".imagiq" / "commits"
+        names = (f"{shelf.name}{path.name}" for shelf in folder.iterdir() for path in shelf.iterdir())
+        return frozenset(parse_digest(one, "A commit's file") for one in names if len(one) == 64)
 
     def steps(self, name: str) -> list[Step]:
         """Return what a site has done, by its journal and its disk."""
@@ -152,19 +160,35 @@ class Course:
 
     def wait_for_more(self, name: str) -> None:
         """Wait until a site has made another training, and another site knows of it."""
-        reader = next(other for other in self.town.names if other != name)
+        reader = next(other for other in self.town.names if other != name and self.town.homes[other].exists())
         before = len(self.town.made(name, "train").get(name, []))
-        until(f"{name} trains on", lambda: len(self.town.made(reader, "train").get(name, [])) > before, within_s=30)
+        until(
+            f"{name} trains on",
+            lambda: len(self.town.made(reader, "train").get(name, [])) > before,
+            within_s=30,
+            every_s=0.5,
+        )
+
+    def wait_until_models_are_here(self, name: str, author: str) -> None:
+        """Wait until a site holds the newest model that another one has trained: it is what the next merge needs."""
+        newest = self.town.made(author, "train")[author][-1]
+
+        def holds() -> bool:
+            bench = self.town.bench_of(name)
+            merged = {parent.commit for entry in bench.history for parent in entry.commit.parents}
+            return newest in bench.models.complete or newest in merged
+
+        until(f"{name} holds the model of {author}", holds, within_s=30, every_s=0.5)
 
     def wait_until_caught_up(self, name: str, *others: str, within_s: float = 20.0) -> float:
         """Wait until a site knows all that the others know now, and they what it knows; nobody helps."""
         chosen = others or tuple(other for other in self.town.names if other != name)
-        wanted = frozenset.union(*(self.town.commits(other) for other in chosen))
-        own = self.town.commits(name)
-        took_s = until(f"{name} is caught up", lambda: wanted <= self.town.commits(name), within_s=within_s)
+        wanted = frozenset.union(*map(self.known, chosen))
+        own = self.known(name)
+        took_s = until(f"{name} is caught up", lambda: wanted <= self.known(name), within_s=within_s)
         until(
             f"others know what {name} knew",
-            lambda: all(own <= self.town.commits(other) for other in chosen),
+            lambda: all(own <= self.known(other) for other in chosen),
             within_s=within_s,
         )
         return took_s
@@ -178,12 +202,13 @@ class Course:
 
     def check_sound(self, *names: str) -> None:
         """Check that no site met a mistake of its own, lost what it told of, or holds anything that is not right."""
-        self.check_logs(*(names or self.town.names))
-        for name in names or self.town.names:
-            assert self.town.homes.at(name, "verify", "--json").code == 0
-        known = {str(digest)[:12] for digest in frozenset.union(*map(self.town.commits, names or self.town.names))}
-        for name in names or self.town.names:
-            assert self.town.acknowledged(name) <= known
+        chosen = names or self.town.names
+        self.check_logs(*chosen)
+        told = frozenset[str]().union(*map(self.town.acknowledged, chosen))
+        known = {str(digest)[:12] for digest in frozenset[Digest]().union(*map(self.known, chosen))}
+        assert told <= known, f"lost: {told - known}"
+        for name in chosen:
+            self.town.homes.at(name, "verify", "--json")
 
 
 def commit_file(seat: Path, digest: Digest) -> Path:
@@ -192,9 +217,9 @@ def commit_file(seat: Path, digest: Digest) -> Path:
 
 
 @contextmanager
-def course_of(folder: Path, *names: str, charter: str = "") -> Iterator[Course]:
-    """Make a town, and kill what runs in the end. ``charter``: more of the founding charter's file, before the members."""
-    with town_of(folder, *(names or NAMES), charter=charter) as town:
+def course_of(folder: Path, *names: str, charter: str = "", rules: str = "") -> Iterator[Course]:
+    """Make a town, and kill what runs in the end; see :func:`town_of`."""
+    with town_of(folder, *(names or NAMES), charter=charter, rules=rules) as town:
         course = Course(town)
         for name in town.names:
             course.let_run(name)

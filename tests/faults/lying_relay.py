@@ -1,7 +1,7 @@
 """``imagiq serve`` whose keeper lies, as a process: ``python lying_relay.py serve SEALED --members FILE ...``.
 
 What it does wrong is in the file that IMAGIQ_LIES names, as JSON: the rates of :class:`imagiq.testing.bad_remotes.Faults`,
-and ``slow_by``: each call takes so many times as long. The file may change at any time. IMAGIQ_QUOTA: how many objects each
+``slow_by``: each call takes so many times as long; ``withholds``: no model of this pseudonym is ever given. The file may change at any time. IMAGIQ_QUOTA: how many objects each
 member may put at once, and a second in the long run.
 """
 
@@ -21,7 +21,7 @@ from imagiq.cli import main, serve
 from imagiq.exchange import listener
 from imagiq.exchange.folder import FolderRemote
 from imagiq.exchange.quota import Allowance
-from imagiq.exchange.remote import OBJECT_LIMIT, Listed
+from imagiq.exchange.remote import BLOBS, OBJECT_LIMIT, Listed
 from imagiq.testing.bad_remotes import BadRemote, Faults
 
 LIES = Path(os.environ["IMAGIQ_LIES"])
@@ -34,6 +34,7 @@ class Keeper:
     def __init__(self, folder: Path) -> None:
         self._remote = BadRemote(FolderRemote(folder), randrange)
         self._slow_by = 1
+        self._withholds = ""
         self._read = ""
 
     @property
@@ -47,6 +48,7 @@ class Keeper:
             if text != self._read:
                 wanted = json.loads(text)
                 self._slow_by = wanted.pop("slow_by", 1)
+                self._withholds = wanted.pop("withholds", "")
                 self._remote.faults, self._read = Faults(**wanted), text
 
     def _linger(self, began_s: float) -> None:
@@ -68,6 +70,8 @@ class Keeper:
 
     def get(self, name: str, *, start: int = 0, length: int = OBJECT_LIMIT + 1) -> bytes | None:
         self._lie()
+        if self._withholds and name.startswith(f"{self._withholds}/{BLOBS}/"):
+            return None
         began_s = time.monotonic()
         found = self._remote.get(name, start=start, length=length)
         self._linger(began_s)

@@ -84,7 +84,7 @@ class Relay:
         self.process.kill()
         self.process.wait()
 
-    def lie(self, **faults: int) -> None:
+    def lie(self, **faults: int | str) -> None:
         """Let these things go wrong from now on, and no others."""
         new = self._lies.with_suffix(".new")
         new.write_text(json.dumps(faults), "utf-8")

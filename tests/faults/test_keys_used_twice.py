@@ -46,7 +46,7 @@ def test_a_key_that_two_machines_use_shows_and_who_stays_goes_on_in_a_new_feed(c
     town.kill("clone")
     until("bert goes on in a new feed", lambda: len(feeds(course, "bert")) >= 2, within_s=30)
     course.wait_until_caught_up("bert", *OTHERS)
-    before = town.commits("alba")
+    before = course.known("alba")
 
     def counts() -> bool:
         bench = town.bench_of("alba")
@@ -67,7 +67,7 @@ def test_a_site_restored_from_last_weeks_backup_opens_a_new_feed_and_forks_nothi
     course.up("bert")
     course.wait_for_more("bert")
     town.kill("bert")
-    later = town.commits("alba")
+    later = course.known("alba")
     rmtree(restored)
     copytree(town.homes.folder / "backup", restored)
     with course.fault(*OTHERS):
@@ -75,6 +75,6 @@ def test_a_site_restored_from_last_weeks_backup_opens_a_new_feed_and_forks_nothi
         until("bert goes on in a new feed", lambda: len(feeds(course, "bert")) == 2, within_s=30)
     course.wait_until_caught_up("bert", *OTHERS)
     course.wait_for_more("bert")
-    assert later <= town.commits("bert"), "what the backup had lost came back from others"
+    assert later <= course.known("bert"), "what the backup had lost came back from others"
     assert forks(course) == []
     course.check_sound("alba", "bert", "caro")

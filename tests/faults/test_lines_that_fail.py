@@ -42,6 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             course.open_study("alba", ballast_mib=2)
             course.wait_until_all_train()
             yield Place(course, relay, wire)
+            course.check_sound()
 
 
 def trouble(place: Place, name: str) -> str:
@@ -76,7 +77,7 @@ def test_a_line_that_is_cut_for_good_in_the_middle_of_a_model_leaves_what_came_a
         course.wait_until_caught_up("dora", *OTHERS, within_s=60)
         course.wait_for_more("dora")
         assert course.others_known("dora") > before
-        course.check_sound(*NAMES)
+        course.check_logs(*NAMES)
         town.homes.at("dora", "remote", "remove", "relay")
     place.wire.mend()
     place.relay.add_to("dora", port=place.wire.port)
@@ -142,4 +143,3 @@ def test_a_relay_that_may_only_be_read_holds_nobody_up(place: Place) -> None:
         path.chmod(0o700)
     for name in NAMES:
         place.course.wait_until_caught_up(name, within_s=60)
-    place.course.check_sound(*NAMES)

@@ -31,6 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         course.open_study("alba")
         course.wait_until_all_train()
         yield Place(course, relay)
+        course.check_sound()
 
 
 LIES = {
@@ -73,4 +74,4 @@ def test_a_relay_that_lies_now_and_then_gives_all_in_any_order_and_all_know_the_
     place.relay.lie()
     for name in NAMES:
         course.wait_until_caught_up(name)
-    course.check_sound()
+    course.check_logs(*NAMES)

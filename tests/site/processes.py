@@ -46,12 +46,12 @@ updates = {updates}
 """
 
 
-def until(what: str, holds: Callable[[], Any], *, within_s: float = PATIENCE_S) -> float:
+def until(what: str, holds: Callable[[], Any], *, within_s: float = PATIENCE_S, every_s: float = 0.05) -> float:
     """Wait until something holds; return how many seconds that took."""
     began_s = time.monotonic()
     while not holds():
         assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(every_s)
     return time.monotonic() - began_s
 
 
@@ -133,6 +133,18 @@ class Town:
     def acknowledged(self, name: str) -> set[str]:
         """Return the beginnings of the digests of all commits that a site has told of."""
         return set(re.findall(r"(?:train|merge|evaluate|study) ([0-9a-f]{12})(?:,|$)", self.log(name), re.MULTILINE))
+
+    def wait_until_up(self, *names: str) -> None:
+        """Wait until sites that were started have their homes."""
+
+        def is_up(name: str) -> bool:
+            assert self.running[name].poll() is None, self.log(name)[-2000:]
+            try:
+                return read_status(self.homes[name]).pid == self.running[name].pid
+            except ImagiqError:
+                return False
+
+        until(f"{names} are up", lambda: all(map(is_up, names)))
 
     def wait_until_back(self, name: str) -> float:
         """Wait until a site that was started has heard from a remote; return how many seconds that took."""
@@ -223,7 +235,7 @@ class Town:
 def town_of(folder: Path, *names: str, charter: str = "", rules: str = "") -> Iterator[Town]:
     """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end.
 
-    Sites forget what the charter need not keep. ``charter``, ``rules``: more of the founding charter's file, before the
+    They forget as soon as they may: nothing that a test looks at may change by that. ``charter``, ``rules``: more of the founding charter's file, before the
     members, and under ``[rules]``.
     """
     homes = Homes(folder)

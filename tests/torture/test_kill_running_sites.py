@@ -14,6 +14,7 @@ from tests.site.processes import Town, town_of, until
 NAMES = ("alba", "bert", "caro", "dora")
 
 
+@pytest.mark.faults
 @pytest.mark.torture
 @pytest.mark.process
 @pytest.mark.timeout(7200)

@@ -13,8 +13,8 @@ __all__ = ["PatientRemote"]
 
 FIRST_S: Final = 0.2
 LONGEST_S: Final = 20.0
-WORTH_IT: Final = frozenset({"remote-away", "remote-busy"})
-"""What may pass by itself; who is refused, or finds no room, does not hammer."""
+WORTH_IT: Final = frozenset({"remote-away"})
+"""What may pass in a moment; who is refused, finds no room, or has used up its quota is told so at once, and does not hammer."""
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
 from itertools import islice
 from secrets import token_hex
@@ -204,10 +204,12 @@ class Publisher:
             self._pool.submit(self._put_commit, number, entry, key) for number, (entry, key) in enumerate(batch, first)
         ]
         with self._turns.aside():
-            wait(side_by_side)
+            _, left = wait(side_by_side, return_when=FIRST_EXCEPTION)
+            wait([future for future in left if not future.cancel()])  # who is refused one does not try the rest
         for future, (entry, _) in zip(side_by_side, batch, strict=True):
-            future.result()
-            self._left.pop(entry.digest, None)
+            if not future.cancelled():
+                future.result()
+                self._left.pop(entry.digest, None)
         self._put_head()
 
     def _put_commit(self, number: int, entry: Entry, key: Held) -> None:

@@ -1,4 +1,4 @@
-"""Running sites on machines and remotes that fail: whoever is not concerned goes on, and who was comes back by itself."""
+"""Running sites on machines, disks and remotes that fail: whoever is not concerned goes on, and who was comes back by itself."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from imagiq.exchange import Keyring
 from imagiq.site.founding import my_key
 from imagiq.site.home import Home
 from tests.site.processes import ROOT, Town, town_of, until
-
-pytestmark = pytest.mark.process
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def test_a_machine_that_sleeps_for_a_while_goes_on_when_it_wakes(town: Town) -> 
 
 
 def test_a_clock_that_jumps_by_years_either_way_changes_nothing(town: Town) -> None:
-    drive = str(ROOT / "tests" / "site" / "jumping_clock.py")
+    drive = str(ROOT / "tests" / "faults" / "jumping_clock.py")
     for name, years in (("alba", "30"), ("bert", "-30"), ("caro", "both")):
         town.up(name, program=(drive,), environment={"IMAGIQ_JUMPS": years})
     town.study("alba", steps=3)
