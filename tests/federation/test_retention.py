@@ -7,7 +7,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagiq.errors import Refused
@@ -50,6 +50,7 @@ def test_what_is_needed_stays_and_all_else_goes(seed: int, models: int) -> None:
             assert past >= {step.digest for step in of_kind[:-models]}
 
 
+@settings(max_examples=15)
 @given(seed=seeds, models=st.integers(1, 3))
 def test_the_order_of_arrival_does_not_matter(seed: int, models: int) -> None:
     world = play(seed, 3, 16)

@@ -39,6 +39,7 @@ def test_who_starts_a_site_twice_is_told_who_runs_it(town: Town) -> None:
     town.up("alba")
     until("alba is up", lambda: town.status("alba")["pid"])
     assert town.homes.error("alba", "up") == "home-locked"
+    assert town.homes.error("alba", "gc") == "home-locked"
     said = town.homes.call("-C", str(town.homes["alba"]), "up")
     assert str(town.running["alba"].pid) in said.err
     assert town.running["alba"].poll() is None

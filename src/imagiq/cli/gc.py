@@ -13,7 +13,7 @@ from imagiq.cli.printing import as_document, as_json, escaped, say
 from imagiq.errors import Conflict, NotFound
 from imagiq.federation import Retention, retention_in
 from imagiq.site.home import Home, Seat, find_home
-from imagiq.site.retaining import Retainer
+from imagiq.site.retaining import Retainer, in_words
 from imagiq.site.session import open_seat
 
 __all__ = ["command"]
@@ -97,5 +97,5 @@ def _lines(found: _Found, retention: Retention | None) -> Iterator[str]:
         yield f"{about}: the charter has no rule of retention, so everything is kept"
         return
     yield f"{about}: of each study the charter keeps the newest {retention.models} trained and merged models of each site"
-    size = f"{found.nbytes / 1e6:.1f} MB"
+    size = in_words(found.nbytes)
     yield f"{about}: {found.models} models go, {size}" if found.nbytes else f"{about}: nothing to forget"

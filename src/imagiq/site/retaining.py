@@ -12,12 +12,17 @@ from imagiq.objects import Commit, Digest
 from imagiq.site.needs import pinned, retention_of
 from imagiq.site.site import Site
 
-__all__ = ["Retainer"]
+__all__ = ["Retainer", "in_words"]
 
 EVERY: Final = 4
 """After so many new commits it is looked again what may be forgotten."""
 SHARE: Final = 1024
 """Or after so large a share of them: then a look, which looks at all, costs each commit little."""
+
+
+def in_words(nbytes: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{nbytes / 1e6:.1f} MB" if nbytes >= 100_000 else f"{nbytes} bytes"
 
 
 class Retainer:

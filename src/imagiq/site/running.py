@@ -17,7 +17,7 @@ from imagiq.objects import Digest
 from imagiq.site.acting import Done, act
 from imagiq.site.home import Home, Seat
 from imagiq.site.line import Line, pause_s, unless
-from imagiq.site.retaining import Retainer
+from imagiq.site.retaining import Retainer, in_words
 from imagiq.site.session import open_seat
 from imagiq.site.settings import RemoteSettings
 from imagiq.site.site import Planned
@@ -285,7 +285,7 @@ class Running:
             self._hooks.tell(Told(federation=self.name, what="retention", error=error))
             return
         if portion.nbytes:
-            what = f"forgot {portion.whole} models by the charter's retention, {portion.nbytes / 1e6:.1f} MB"
+            what = f"forgot {portion.whole} models by the charter's retention, {in_words(portion.nbytes)}"
             self._hooks.tell(Told(federation=self.name, what=what))
         if portion.more:
             self._hooks.changed()
