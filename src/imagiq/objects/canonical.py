@@ -31,7 +31,11 @@ def encode(value: JSON) -> bytes:
     Raises:
         Misuse: the value holds a float, an integer of 2^53 or more, text that is not Unicode, or is nested too deep.
     """
-    plain = _plain(value, MAX_DEPTH)
+    return _written(_plain(value, MAX_DEPTH))
+
+
+def _written(plain: JSON) -> bytes:
+    """Return the encoding of a value of dicts, lists, texts and integers that are not too large, and not nested too deep."""
     try:
         text = _WRITER.encode(plain)
         # Python sorts keys by code points, RFC 8785 by UTF-16 code units: for ASCII that is the same.
@@ -51,12 +55,27 @@ def _plain(value: JSON, depth_left: int) -> JSON:
     if isinstance(value, int) or not isinstance(value, dict | list | tuple | Mapping):
         return value
     if depth_left == 0:
-        raise Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
+        raise _too_deep()
     if isinstance(value, list | tuple):
         return [_plain(item, depth_left - 1) for item in value]
     if not all([isinstance(key, str) for key in value]):  # noqa: C419 - a list is faster, and this is in every commit
         raise _unwritable("a key is no text")
     return {key: item if type(item) is str else _plain(item, depth_left - 1) for key, item in value.items()}
+
+
+def _check_depth(value: JSON) -> None:
+    """Check that a value of dicts and lists is not nested too deep, level by level."""
+    level: list[JSON] = [value]
+    for _ in range(MAX_DEPTH):
+        insides = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [item for inside in insides for item in inside if type(item) is dict or type(item) is list]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> Misuse:
+    return Misuse("json-depth", f"A value is nested deeper than {MAX_DEPTH}.", "Make it flatter.")
 
 
 def _unwritable(why: str) -> Misuse:
@@ -94,7 +113,8 @@ def decode(raw: bytes, *, limit: int, what: str) -> Fields:
     if not isinstance(value, dict):
         raise _damaged(what, "it is not a JSON object")
     try:
-        again = encode(value)
+        _check_depth(value)
+        again = _written(value)  # what the reader above lets through holds no float, no large integer, no other kind
     except Misuse as error:
         raise _damaged(what, error.what) from error
     if again != raw:
