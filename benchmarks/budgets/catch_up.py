@@ -22,33 +22,33 @@ __all__ = ["measure"]
 
 MOST_S = 15
 COMMITS, MODEL_BYTES, TENSOR_BYTES = 1_000, 100_000_000, 1_000_000
-ROUNDS = 3
 TITLE = "wanted"
 
 
 def measure(*, quick: bool) -> Sequence[Row]:
     """Let all but the last site write, over a relay that is a process of its own; then start the last one."""
-    commits, size = (60, 10**6) if quick else (COMMITS, MODEL_BYTES)
-    with tempfile.TemporaryDirectory() as name, still_town(Path(name) / "town") as town:
+    commits, size = (20, 10**6) if quick else (COMMITS, MODEL_BYTES)
+    names = NAMES[:2] if quick else NAMES
+    with tempfile.TemporaryDirectory() as name, still_town(Path(name) / "town", names) as town:
         town.relay()
-        _write(town, NAMES[:-1], commits)
+        _write(town, names[:-1], commits, syncs=1 if quick else 3)
         tensors = size // TENSOR_BYTES
         open_study(town, TITLE, strategy="fedavg", steps=1, tensors=tensors, values=TENSOR_BYTES // 4)
-        for site in NAMES[:-1]:
+        for site in names[:-1]:
             town.homes.at(site, "sync")
-        return [_row(town, NAMES[-1], commits, size)]
+        return [_row(town, names[-1], commits, size)]
 
 
-def _write(town: Town, sites: Sequence[str], commits: int) -> None:
+def _write(town: Town, sites: Sequence[str], commits: int, *, syncs: int) -> None:
     """Let sites write so many commits, each with a small model, as a study's trainings are; they sync now and then."""
     heads: dict[str, Digest] = {}
-    for number in range(ROUNDS):
+    for number in range(syncs):
         for site in sites:
             home = Home(town.homes[site])
             with home.lock(), open_seat(home, home.seats()[0]) as session:
                 sync_seat(session)
                 study = _study(session, sites)
-                for step in range(-(-commits // len(sites) // ROUNDS)):
+                for step in range(-(-commits // len(sites) // syncs)):
                     heads[site] = _train(session, study, heads.get(site, study), 1_000 * number + step)
                 sync_seat(session)
 
@@ -80,7 +80,7 @@ def _train(session: Session, study: Digest, base: Digest, step: int) -> Digest:
 
 
 def _row(town: Town, late: str, commits: int, size: int) -> Row:
-    bench = town.bench(NAMES[0])
+    bench = town.bench(town.names[0])
     assert bench is not None
     known = {entry.digest for entry in bench.history}
     lacked = known - town.commits(late)

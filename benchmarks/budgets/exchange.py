@@ -138,12 +138,12 @@ def _bucket(blobs: Sequence[bytes]) -> Sequence[Row]:
         putting_s, put_line_s = alternately(
             put(remote.put_if_absent),
             put(lambda name, blob: obstore.put(store, name, blob, mode="create", use_multipart=False)),
-            repeats=3,
+            repeats=5,
         )
         getting_s, get_line_s = alternately(
             lambda: [remote.get(_blob(10**6 + number), length=BLOB + 1) for number in range(len(blobs))],
             lambda: [obstore.get(store, _blob(10**6 + n)).bytes().to_bytes() for n in range(len(blobs))],
-            repeats=3,
+            repeats=5,
         )
         remote.close()
     what, budget = f"bucket: {len(blobs)} blobs of 4 MiB", f"{BUCKET} x line"
