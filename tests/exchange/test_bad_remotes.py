@@ -174,10 +174,11 @@ def test_what_a_relay_lied_about_is_read_soon_after_it_is_honest_again(folder: F
         assert not ward.known("b") >= ward.known("a")
         lying.faults = Faults()
         honest_s = ward.town.clock.now_s()
-        while not ward.known("b") >= ward.known("a"):
-            assert peer.again_s is not None, "it says when to look again"
-            ward.town.clock.advance_to(max(ward.town.clock.now_s(), peer.again_s))
-            site.sync(peer)
+        for _ in range(30):
+            if peer.again_s is not None:  # it says when to look again
+                ward.town.clock.advance_to(max(ward.town.clock.now_s(), peer.again_s))
+                site.sync(peer)
+        assert ward.known("b") >= ward.known("a")
         assert ward.town.clock.now_s() - honest_s < 10
         asked = lying.calls
         assert peer.again_s is None, "and then it rests"
