@@ -34,13 +34,27 @@ def forks(course: Course) -> list[str]:
     return [str(fork["site"]) for fork in said.json["forks"]]
 
 
+def by_bert(course: Course, home: str) -> int:
+    """Return how many commits of bert's lie in a home."""
+    bench = course.town.bench_of(home)
+    return sum(bench.standing.name_of(entry) == "bert" for entry in bench.history)
+
+
 def test_a_key_that_two_machines_use_shows_and_who_stays_goes_on_in_a_new_feed(course: Course) -> None:
     town = course.town
     town.kill("bert")
     copytree(town.homes["bert"], town.homes["clone"])
+    written = by_bert(course, "bert")
     with course.fault(*OTHERS):
+        town.homes.share.rename(
+            town.homes.folder / "away"
+        )  # else the one that starts later hears of the other, and forks nothing
         course.up("bert", "clone")
-        until("alba sees that bert's key was used twice", lambda: "bert" in forks(course), within_s=30)
+        until(
+            "both have trained", lambda: min(by_bert(course, home) for home in ("bert", "clone")) > written, within_s=40
+        )
+        (town.homes.folder / "away").rename(town.homes.share)
+        until("alba sees that bert's key was used twice", lambda: "bert" in forks(course), within_s=40, every_s=0.5)
     said = town.homes.call("-C", str(town.homes["bert"]), "doctor", "--json").json["findings"]
     assert any("used twice" in finding["what"] for finding in said if not finding["ok"]), "its owner is told"
     town.kill("clone")
