@@ -75,6 +75,7 @@ def kept_run(
     source: Callable[..., CasesOfSites],
     workers: int,
     steps: int | None = None,
+    updates: int | None = None,
 ) -> Kept:
     """Return a run: the one that is kept in the folder, else a new one.
 
@@ -87,6 +88,7 @@ def kept_run(
         source: Makes the cases from them.
         workers: Trainings side by side.
         steps: Training commits of each hospital in each study, instead of the file's.
+        updates: Optimiser updates in one of them, instead of the file's.
     """
     told = {key: value if isinstance(value, int | float | list) else str(value) for key, value in data.items()}
     parts = [
@@ -94,6 +96,7 @@ def kept_run(
         seed,
         {key: told[key] for key in told if key != "path"},
         *([] if steps is None else [steps]),
+        *([] if updates is None else [{"updates": updates}]),
     ]
     settings = digest_of(json.dumps(parts, sort_keys=True).encode())
     place = folder / f"{name}-{settings[:12]}.json"
@@ -102,8 +105,10 @@ def kept_run(
     before_s, began_s = cpu_s(), perf_counter()
     cases = cases_of(source(**data))
     scenario, _ = read_scenario(file, strategies=BUILT_IN, cases=cases)
-    if steps is not None:
-        scenario = replace(scenario, studies=tuple(replace(study, steps=steps) for study in scenario.studies))
+    studies = tuple(
+        replace(study, steps=steps or study.steps, updates=updates or study.updates) for study in scenario.studies
+    )
+    scenario = replace(scenario, studies=studies)
     outcome = simulate(scenario, seed=seed, cases=cases, resources=Resources(workers=workers, threads=1))
     if outcome.warnings:
         print(*outcome.warnings, sep="\n")

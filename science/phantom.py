@@ -29,7 +29,9 @@ VIEWS = {
 }
 
 
-def runs(file: Path, seeds: Sequence[int], folder: Path, *, workers: int, steps: int | None) -> list[Kept]:
+def runs(
+    file: Path, seeds: Sequence[int], folder: Path, *, workers: int, steps: int | None, updates: int | None
+) -> list[Kept]:
     """Return the run of each seed."""
     data = settings_of(file)["data"]
     del data["kind"]
@@ -43,6 +45,7 @@ def runs(file: Path, seeds: Sequence[int], folder: Path, *, workers: int, steps:
             source=phantom_brain,
             workers=workers,
             steps=steps,
+            updates=updates,
         )
         for seed in seeds
     ]
@@ -66,7 +69,7 @@ def page(found: Sequence[Kept], *, pictures: Path | None) -> str:
     return "\n".join(lines)
 
 
-def converged(file: Path, seed: int, *, steps: int | None) -> str:
+def converged(file: Path, seed: int, *, steps: int | None, updates: int | None) -> str:
     """Train on the patients of all hospitals, and say what the last fifth of it gained on validation patients.
 
     The patients that are held back otherwise are for validation here; choose a seed that is not reported.
@@ -78,6 +81,7 @@ def converged(file: Path, seed: int, *, steps: int | None) -> str:
     cases = cases_of(phantom_brain(**data))
     joined = together([each.training for each in cases.values()])
     whole = len(cases) * (steps or budget["steps"])
+    each = updates or budget["updates"]
     watched: dict[int, float] = {}
     learner = find(task.pop("learner"), task, Resources(workers=1, threads=1))
     judge = Judge(seed, cases, learner)
@@ -87,11 +91,11 @@ def converged(file: Path, seed: int, *, steps: int | None) -> str:
             found = judge.score(weights, list(cases))
             watched[step] = sum(one.measures["dice"].point for one in found.values()) / len(found)
 
-    pooled_model(learner, joined, seed=seed, steps=whole, updates=budget["updates"], watch=watch)
+    pooled_model(learner, joined, seed=seed, steps=whole, updates=each, watch=watch)
     getattr(learner, "close", lambda: None)()
     before, after = watched.values()
     return (
-        f"Pooled training of {whole * budget['updates']} updates, seed {seed}: Dice on validation patients {before:.4f} after "
+        f"Pooled training of {whole * each} updates, seed {seed}: Dice on validation patients {before:.4f} after "
         f"four fifths, {after:.4f} in the end; the last fifth gains {after - before:+.4f}."
     )
 
@@ -111,6 +115,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=FILE, help="for imagiq simulate; default: the demonstration's")
     parser.add_argument("--seeds", type=numbers, default=numbers("100-104"), metavar="100-104")
     parser.add_argument("--steps", type=int, help="training commits of each hospital, instead of the file's")
+    parser.add_argument("--updates", type=int, help="optimiser updates in one of them, instead of the file's")
     parser.add_argument(
         "--converged", type=int, metavar="SEED", help="say instead what the last fifth of training gains"
     )
@@ -119,9 +124,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
     given = parser.parse_args()
     if given.converged is not None:
-        print(converged(given.file, given.converged, steps=given.steps))
+        print(converged(given.file, given.converged, steps=given.steps, updates=given.updates))
         return
-    found = runs(given.file, given.seeds, given.keep, workers=given.workers, steps=given.steps)
+    found = runs(given.file, given.seeds, given.keep, workers=given.workers, steps=given.steps, updates=given.updates)
     print(page(found, pictures=given.figures))
 
 
