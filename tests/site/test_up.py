@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +45,28 @@ def test_who_starts_a_site_twice_is_told_who_runs_it(town: Town) -> None:
     said = town.homes.call("-C", str(town.homes["alba"]), "up")
     assert str(town.running["alba"].pid) in said.err
     assert town.running["alba"].poll() is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from imagiq.site.home import Home
+with Home(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_a_site_that_starts_while_a_command_works_in_its_home_waits_for_that(town: Town) -> None:
+    command = [sys.executable, "-c", HOLD, str(town.homes["alba"])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        town.up("alba")
+        assert town.homes.error("alba", "gc") == "home-locked", "who has it says so at once"
+        assert town.running["alba"].poll() is None
+        other.communicate("done\n")
+    until("alba is up", lambda: town.status("alba")["pid"] == town.running["alba"].pid)
 
 
 def test_status_tells_of_each_site_whether_the_process_runs_or_not(town: Town) -> None:

@@ -12,9 +12,9 @@ import click
 from imagiq.cli.homes import JSON_OPTION, home_at
 from imagiq.cli.printing import as_document, say
 from imagiq.clock import SystemClock
-from imagiq.errors import Conflict, ImagiqError, Unreachable
+from imagiq.errors import Conflict, Unreachable
 from imagiq.site.home import Home
-from imagiq.site.status import read_status
+from imagiq.site.status import status_of
 
 __all__ = ["command"]
 
@@ -40,11 +40,7 @@ def command(folder: Path, *, wants_json: bool) -> None:
 
 
 def _stop(home: Home, pid: int) -> str:
-    try:
-        runs = read_status(home.path).pid == pid
-    except ImagiqError:
-        runs = False
-    if not runs:
+    if status_of(home.path, pid) is None:
         raise Conflict(
             "home-locked",
             f"Another command (pid {pid}) works in {home.path}.",

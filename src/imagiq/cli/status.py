@@ -9,10 +9,9 @@ import click
 from imagiq.cli.homes import JSON_OPTION
 from imagiq.cli.printing import as_document, say, width
 from imagiq.clock import SystemClock
-from imagiq.errors import ImagiqError
 from imagiq.site.home import Home, Seat, find_home
 from imagiq.site.snapshot import status_at_rest
-from imagiq.site.status import FederationStatus, SiteStatus, Status, read_status
+from imagiq.site.status import FederationStatus, SiteStatus, Status, status_of
 
 __all__ = ["command"]
 
@@ -43,15 +42,7 @@ def command(folder: Path, *, wants_json: bool) -> None:
 
 
 def _status(home: Home, seats: tuple[Seat, ...]) -> Status:
-    holder = home.holder()
-    if holder is not None:
-        try:
-            status = read_status(home.path)
-        except ImagiqError:  # it has just begun, or is another command
-            return status_at_rest(home, seats)
-        if status.pid == holder:
-            return status
-    return status_at_rest(home, seats)
+    return status_of(home.path, home.holder()) or status_at_rest(home, seats)
 
 
 def _json(one: FederationStatus, now_s: float) -> dict[str, object]:

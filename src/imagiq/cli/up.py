@@ -18,11 +18,13 @@ from imagiq.cli.homes import error_as_json, home_at
 from imagiq.cli.printing import JSON_VERSION, escaped, is_terminal, measured, metrics_as_json, painted, say
 from imagiq.clock import SystemClock
 from imagiq.site.running import Told
-from imagiq.site.status import Status
+from imagiq.site.status import Status, status_of
 from imagiq.site.supervisor import Supervisor
 
 __all__ = ["command"]
 
+COMMAND_S = 10.0
+"""For so long another command that works in the home is waited for; a site that runs already is not."""
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
@@ -39,7 +41,8 @@ def command(folder: Path, *, lines: bool, wants_json: bool) -> None:
     home = home_at(folder)
     if not home.seats():
         raise in_no_federation(home.path)
-    with home.lock():
+    runs = status_of(home.path, home.holder()) is not None
+    with home.lock(patience_s=0.0 if runs else COMMAND_S):
         if wants_json:
             _run(Supervisor(home, tell=lambda told: _print(_as_json(told))), lambda _: None)
         elif is_terminal() and not lines:

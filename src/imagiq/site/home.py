@@ -22,7 +22,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -224,8 +224,11 @@ class Home:
         return None
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, patience_s: float = LOOKED_AT_S) -> Iterator[None]:
         """Hold the home: one process at a time writes.
+
+        Args:
+            patience_s: For so long another process is waited for; the default lets pass who only looks.
 
         Raises:
             Conflict: another process does.
@@ -234,7 +237,7 @@ class Home:
         path = str(self.path / "lock")
         with writing(self.path / "lock"):
             try:
-                lock = _lock_soon(files, path)
+                lock = _lock_soon(files, path, patience_s)
             except BlockingIOError as error:
                 raise Conflict(
                     "home-locked",
@@ -253,13 +256,13 @@ class Home:
         _make_folder(self.scratch)
 
 
-def _lock_soon(files: RealFiles, path: str) -> Lock:
-    """Take the lock; who only looks whether somebody has it is waited for."""
-    try:
-        return files.lock(path, f"pid {os.getpid()}")
-    except BlockingIOError:
+def _lock_soon(files: RealFiles, path: str, patience_s: float) -> Lock:
+    """Take the lock, soon."""
+    for _ in range(round(patience_s / LOOKED_AT_S)):
+        with suppress(BlockingIOError):
+            return files.lock(path, f"pid {os.getpid()}")
         Event().wait(LOOKED_AT_S)
-        return files.lock(path, f"pid {os.getpid()}")
+    return files.lock(path, f"pid {os.getpid()}")
 
 
 def make_home(path: Path, *, name: str, title: str = "", contact: str = "") -> Home:

@@ -24,6 +24,7 @@ __all__ = [
     "StudyStatus",
     "Trouble",
     "read_status",
+    "status_of",
     "write_status",
 ]
 
@@ -164,6 +165,17 @@ def write_status(home: Path, status: Status) -> None:
                     raise
                 file.seek(0)
                 file.write(content.ljust(room))
+
+
+def status_of(home: Path, pid: int | None) -> Status | None:
+    """Return what a site says that runs as this process; None: it says nothing yet, or the process is another command."""
+    if pid is None:
+        return None
+    try:
+        status = read_status(home)
+    except (Corrupt, NotFound):
+        return None
+    return status if status.pid == pid else None
 
 
 def read_status(home: Path) -> Status:
