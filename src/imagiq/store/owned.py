@@ -26,7 +26,7 @@ def reading(path: Path, missing: NotFound | None = None) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        found = missing or NotFound("file-missing", f"There is no file {path}.", "Check its name and folder.")
+        found = missing or NotFound("file-missing", f"There is no file {path}.", "Check the name and the folder.")
         raise found from error
     except OSError as error:
         problem = error.strerror or type(error).__name__
