@@ -232,16 +232,22 @@ class Town:
 
 
 @contextmanager
-def town_of(folder: Path, *names: str, charter: str = "", rules: str = "") -> Iterator[Town]:
+def town_of(folder: Path, *names: str, charter: str = "", rules: str = "", models: int = 1) -> Iterator[Town]:
     """Make homes in one federation, with a share between them, whose owners accept all studies; kill what runs in the end.
 
-    They forget as soon as they may: nothing that a test looks at may change by that. ``charter``, ``rules``: more of the founding charter's file, before the
-    members, and under ``[rules]``.
+    By default they forget as soon as they may: nothing that a test looks at may change by that.
+
+    Args:
+        folder: Where they are.
+        names: The sites; the first founds.
+        charter: More of the founding charter's file, before the members.
+        rules: More of it under ``[rules]``.
+        models: How many models of each kind the charter keeps.
     """
     homes = Homes(folder)
     homes.init(*names)
     members = "".join(f'[[member]]\ncard = "{homes.card(name)}"\n' for name in names[1:])
-    rules = f"[rules]\nretention = {{ models = 1 }}\n{rules}"
+    rules = f"[rules]\nretention = {{ models = {models} }}\n{rules}"
     homes.found(names[0], f'title = "Heart"\n{charter}{members}{rules}')
     text = homes.invite(names[0])
     for name in names[1:]:

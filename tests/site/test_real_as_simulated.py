@@ -66,3 +66,21 @@ def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simula
         assert bench is not None
         assert trees(bench) == simulated
         assert bench.models.forgotten, "sites forget what they need no more, and make the same all the same"
+
+
+@pytest.mark.process
+def test_an_asynchronous_study_of_real_sites_is_replayed_to_the_same_models(tmp_path: Path) -> None:
+    with town_of(tmp_path, *NAMES[:3], models=100) as town:
+        town.up()
+        town.study("alba", strategy="latest-of-each", steps=4)
+        until("all are done and know the same", town.settled)
+        for name in town.names:
+            town.homes.at(name, "down")
+            found = town.homes.at(name, "study", "replay", "Angina", "--json").json["trainings"]
+            assert [(one["step"], one["finding"]) for one in found] == [(step, "same") for step in range(1, 5)]
+            merges = town.homes.at(name, "verify", "--json").json["merges"]
+            assert {merge["finding"] for merge in merges if merge["site"] == name} == {"verified"}
+        settings = town.homes["bert"] / "site.toml"
+        settings.write_text(settings.read_text("utf-8").replace(HEART["bert"], HEART["dora"]), "utf-8")
+        said = town.homes.at("bert", "study", "replay", "Angina", code=1).out
+        assert "4 another model came out" in said

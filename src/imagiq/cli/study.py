@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from imagiq.bench import Bench
 from imagiq.bench.repository import open_repository
 from imagiq.cli.homes import JSON_OPTION, act_now, is_sure, seat_at, show_done
-from imagiq.cli.printing import as_document, columns, escaped, is_terminal, say
+from imagiq.cli.printing import as_document, as_json, columns, escaped, is_terminal, say
 from imagiq.cli.requests import study_as_json
 from imagiq.errors import Conflict, Refused
 from imagiq.federation import check_permitted
@@ -18,11 +19,19 @@ from imagiq.site.agenda import StudyItem, pick_study, studies_of
 from imagiq.site.curves import Curve, Point, curves_of
 from imagiq.site.founding import my_name
 from imagiq.site.home import Home, Seat
+from imagiq.site.replaying import replay as replay_of
+from imagiq.site.session import open_seat
 from imagiq.site.studies import code_of, proposed, read_study
 from imagiq.strategies import BUILT_IN
 
 __all__ = ["command"]
 
+FINDINGS = {
+    "same": "the same, to the bit",
+    "differs": "another model came out",
+    "forgotten": "not done again: what they began with is forgotten, as the charter's retention says",
+    "not recorded": "another model came out, but an older imagiq did not write all down",
+}
 ANSWERS = {"accept": "takes part", "refuse": "refused here", "ask": "waits for its owner", "": "not asked"}
 
 
@@ -153,3 +162,31 @@ def _point_as_json(point: Point) -> dict[str, object]:
         "cases": point.cases,
         "metrics": point.metrics,
     }
+
+
+@command.command()
+@click.argument("name")
+@JSON_OPTION
+@click.pass_obj
+def replay(folder: Path, name: str, *, wants_json: bool) -> int:
+    """Do this site's own trainings in the study NAME again, and say whether the same models come out, to the bit.
+
+    NAME is its title, or the first characters of its digest. Nothing is written. The same bits need the same cases,
+    versions, threads and device. Merges are recomputed by `imagiq verify`. Ends with exit code 1 if another model comes out.
+    """
+    home, seat, bench = _opened(folder)
+    study = pick_study(bench, name)
+    with home.lock(), open_seat(home, seat) as session:
+        found = list(replay_of(session, study))
+    counts: Counter[str] = Counter(one.finding for one in found)
+    if wants_json:
+        say(as_document({"command": "study replay", "study": study.digest, "trainings": as_json(found)}))
+    else:
+        say(f"{len(found)} trainings of this site in '{escaped(study.title)}'")
+        for finding, words in FINDINGS.items():
+            if counts[finding]:
+                say(f"  {counts[finding]} {words}")
+        for one in found:
+            if one.finding == "differs":
+                say(f"  differs: step {one.step}, {one.commit[:12]}")
+    return 1 if counts["differs"] else 0

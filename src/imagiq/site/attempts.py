@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from imagiq.objects import JSON, Digest, parse_digest
+from imagiq.objects import JSON, Digest, decimal, parse_digest
 from imagiq.store import Store
 
 __all__ = ["Attempts"]
@@ -51,9 +51,16 @@ class Attempts:
         """Return how often an action has been begun."""
         return self._begun.get(action, 0)
 
-    def start(self, action: Digest, now_s: float) -> int:
-        """Mark an action as started, durably; return the number of this attempt."""
-        record: Mapping[str, JSON] = {"kind": "started", "action": action, "at_ms": round(now_s * 1000)}
+    def start(self, action: Digest, now_s: float, until: float | None = None) -> int:
+        """Mark an action as started, durably; return the number of this attempt.
+
+        Args:
+            action: Which.
+            now_s: The time.
+            until: Of a training, how far the study will be at its end: with it, it can be replayed.
+        """
+        foreseen: dict[str, JSON] = {} if until is None else {"until": decimal(until)}
+        record: Mapping[str, JSON] = {"kind": "started", "action": action, "at_ms": round(now_s * 1000), **foreseen}
         self._journal.append([record], durable=True)
         self._begun[action] = self._begun.get(action, 0) + 1
         return self._begun[action]

@@ -319,7 +319,8 @@ class Site:
 
         A training whose learner can train beside this process runs from now on.
         """
-        number = self._attempts.start(planned.action, self._clock.now_s())
+        until = planned.work.until if isinstance(planned.work, Train) else None
+        number = self._attempts.start(planned.action, self._clock.now_s(), until)
         self._begun[planned.action] = planned
         if isinstance(planned.work, Train) and planned.action not in self._running:
             try:
