@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.processes import Town, town_of, until
+from tests.site.processes import STUDY, Town, town_of, until
 
 pytestmark = pytest.mark.process
 
@@ -45,6 +45,34 @@ def test_who_starts_a_site_twice_is_told_who_runs_it(town: Town) -> None:
     said = town.homes.call("-C", str(town.homes["alba"]), "up")
     assert str(town.running["alba"].pid) in said.err
     assert town.running["alba"].poll() is None
+
+
+def test_a_site_in_two_federations_works_in_both(tmp_path: Path) -> None:
+    with town_of(tmp_path, "alba", "bert") as town:
+        homes = town.homes
+        heart = town.seat("alba").name
+        (tmp_path / "lung.toml").write_text(f'title = "Lung"\n[[member]]\ncard = "{homes.card("alba")}"\n', "utf-8")
+        lung = str(homes.at("bert", "found", str(tmp_path / "lung.toml"), "--json").json["name"])
+        homes.at("bert", "--federation", lung, "remote", "add", "share", "folder", str(homes.share))
+        invitation = homes.at("bert", "--federation", lung, "invite", "--json").json["invitation"]
+        homes.at("alba", "join", str(invitation), "--yes")
+        homes.sync("bert", "alba", rounds=2)
+        for place, (opener, seat) in enumerate((("alba", heart), ("bert", lung))):
+            text = STUDY.format(title=f"Study {place}", strategy="latest-of-each", steps=2, updates=20)
+            (tmp_path / "study.toml").write_text(text, "utf-8")
+            homes.at(opener, "--federation", seat, "study", "open", str(tmp_path / "study.toml"))
+        town.up()
+
+        def states() -> set[tuple[str, ...]]:
+            return {
+                (name, one["title"], *(study["state"] for study in one["studies"]))
+                for name in town.names
+                for one in town.status(name)["federations"]
+            }
+
+        until(
+            "both are done in both", lambda: states() == {(n, t, "done") for n in town.names for t in ("Heart", "Lung")}
+        )
 
 
 HOLD = """
