@@ -10,7 +10,7 @@ CORE_ROOMS := objects keys history federation strategies merging
 CORE_TESTS = $(foreach room,$(CORE_ROOMS),$(wildcard tests/$(room) tests/test_$(room).py))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-heart test test-core lint faults planted torture bench picture science-demo science-phantom science-lgg clean
+.PHONY: help demo demo-heart test test-core lint slow faults planted torture bench picture science-demo science-phantom science-lgg clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ lint: .venv/.dev ## style, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+slow: .venv/.dev ## every document, the notebook, networks in workers, quick benchmarks: what takes minutes
+	$(PYTEST) -n 2 --dist loadfile -m "slow and not faults" $(ARGS)
 
 faults: .venv/.dev ## real sites killed, cut, lied to and flooded: one test for each fault, under 6 minutes (docs/faults.md)
 	$(PYTEST) -n 3 --dist loadfile -p no:randomly -m faults tests/faults tests/torture/test_kill_running_sites.py $(ARGS)

@@ -143,6 +143,7 @@ class Reader:
         assert not missing, f"{where}: $ {command}\ndid not print {sorted(missing)}, but:\n{done.stdout}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_document_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,7 @@ def test_long_tables_are_cut_and_say_so() -> None:
 # -------------------------------------------------------------------------------------------- the example notebook
 
 
+@pytest.mark.slow
 def test_the_example_notebook_runs_and_each_of_its_results_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 QUICK = ("startup", "install", "decide", "round", "sites", "idle", "processes", "spread", "catch-up")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_benchmark_prints_numbers(name: str) -> None:
     command = [sys.executable, "-m", "benchmarks", "--only", name, "--quick", "--json"]

@@ -28,7 +28,7 @@ from imagiq.site.work import STATE
 from imagiq.strategies import BUILT_IN
 from tests.learning.pictures import CHANNELS, LABELS, discs, of_others
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 ROUNDS, UPDATES, BATCH, RATE, SEED = 3, 6, 4, 0.004, 11
 TASK: dict[str, JSON] = {

@@ -17,6 +17,8 @@ from imagiq.imaging.phantoms.patients import HOSPITALS
 from imagiq.imaging.phantoms.tumour import LABELS
 from imagiq.imaging.phantoms.writing import write_phantoms
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
 FEDERATION = """
 title = "Two scanners"
 seed = 1

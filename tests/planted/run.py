@@ -145,7 +145,19 @@ def _not_copied(folder: str, names: list[str]) -> set[str]:
 
 
 def _run_suite(name: str, copy: Path) -> Report:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", PROFILE]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not faults",
+        PROFILE,
+    ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COLUMNS"))}
     environment["PYTHONPATH"] = str(copy / "src")
     start_s = time.monotonic()
