@@ -33,7 +33,7 @@ lint: .venv/.dev ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-slow: .venv/.dev ## every document, the notebook, networks in workers, quick benchmarks: what takes minutes
+slow: .venv/.dev ## every document, networks in workers, running sites, quick benchmarks: what takes minutes
 	$(PYTEST) -n 2 --dist loadfile -m "slow and not faults" $(ARGS)
 
 faults: .venv/.dev ## real sites killed, cut, lied to and flooded: one test for each fault, under 6 minutes (docs/faults.md)

@@ -19,7 +19,7 @@ from imagiq.learning.pool import Pool
 from imagiq.learning.segmentation import Segmentation
 from tests.learning.pictures import LABELS, TASK, TINY, discs, installed
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 CASES = discs()
 Make = Callable[..., Segmentation]

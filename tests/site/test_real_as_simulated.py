@@ -49,6 +49,7 @@ def trees(bench: Bench) -> dict[tuple[str, ...], Digest | None]:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["fedavg", "cyclic"])
 def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simulation(
     strategy: str, tmp_path: Path
@@ -69,6 +70,7 @@ def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simula
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_an_asynchronous_study_of_real_sites_is_replayed_to_the_same_models(tmp_path: Path) -> None:
     with town_of(tmp_path, *NAMES[:3], models=100) as town:
         town.up()

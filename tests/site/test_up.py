@@ -37,6 +37,7 @@ def test_a_study_runs_to_its_end_and_all_sites_know_the_same(town: Town) -> None
         assert town.homes.at(name, "verify").code == 0
 
 
+@pytest.mark.slow
 def test_who_starts_a_site_twice_is_told_who_runs_it(town: Town) -> None:
     town.up("alba")
     until("alba is up", lambda: town.status("alba")["pid"])
@@ -47,6 +48,7 @@ def test_who_starts_a_site_twice_is_told_who_runs_it(town: Town) -> None:
     assert town.running["alba"].poll() is None
 
 
+@pytest.mark.slow
 def test_a_site_in_two_federations_works_in_both(tmp_path: Path) -> None:
     with town_of(tmp_path, "alba", "bert") as town:
         homes = town.homes
@@ -85,6 +87,7 @@ with Home(Path(sys.argv[1])).lock():
 """
 
 
+@pytest.mark.slow
 def test_a_site_that_starts_while_a_command_works_in_its_home_waits_for_that(town: Town) -> None:
     command = [sys.executable, "-c", HOLD, str(town.homes["alba"])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -97,6 +100,7 @@ def test_a_site_that_starts_while_a_command_works_in_its_home_waits_for_that(tow
     until("alba is up", lambda: town.status("alba")["pid"] == town.running["alba"].pid)
 
 
+@pytest.mark.slow
 def test_status_tells_of_each_site_whether_the_process_runs_or_not(town: Town) -> None:
     town.up("alba", "bert")
     town.study("bert", steps=1)
@@ -120,6 +124,7 @@ def test_status_tells_of_each_site_whether_the_process_runs_or_not(town: Town) -
     assert town.homes.at("alba", "down").out == "This site does not run.\n"
 
 
+@pytest.mark.slow
 def test_what_the_owner_decides_while_the_site_runs_is_taken_in(town: Town) -> None:
     (town.homes["bert"] / "policy.toml").write_text('otherwise = "ask"\n', "utf-8")
     town.up()
@@ -133,6 +138,7 @@ def test_what_the_owner_decides_while_the_site_runs_is_taken_in(town: Town) -> N
     until("all are done and know the same", town.settled)
 
 
+@pytest.mark.slow
 def test_a_remote_is_added_while_the_site_runs(town: Town) -> None:
     town.up("alba")
     until("alba is up", lambda: town.status("alba")["pid"])
@@ -142,6 +148,7 @@ def test_a_remote_is_added_while_the_site_runs(town: Town) -> None:
     until("what is known lies there too", lambda: any(path.is_file() for path in other.rglob("0*")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_stops_it(town: Town, number: signal.Signals) -> None:
     town.up("alba")
@@ -151,6 +158,7 @@ def test_a_signal_stops_it(town: Town, number: signal.Signals) -> None:
     assert town.log("alba").endswith("down\n")
 
 
+@pytest.mark.slow
 def test_work_once_does_one_action_and_its_exit_code_tells_what_is_left(town: Town) -> None:
     def work(name: str) -> int:
         return town.homes.call("-C", str(town.homes[name]), "work", "--once").code
@@ -166,6 +174,7 @@ def test_work_once_does_one_action_and_its_exit_code_tells_what_is_left(town: To
     assert town.homes.at("caro", "work", "--once", "--json").json["federations"][0]["action"] == "evaluate"
 
 
+@pytest.mark.slow
 def test_a_study_that_is_approved_long_after_it_came_is_taken_up_at_once(town: Town) -> None:
     (town.homes["bert"] / "policy.toml").write_text('otherwise = "ask"\n', "utf-8")
     town.up()
@@ -176,6 +185,7 @@ def test_a_study_that_is_approved_long_after_it_came_is_taken_up_at_once(town: T
     until("all are done and know the same", town.settled, within_s=30)
 
 
+@pytest.mark.slow
 def test_new_settings_count_without_a_new_start(town: Town) -> None:
     town.up("alba")
     until("alba is up", lambda: town.status("alba")["pid"])
@@ -188,6 +198,7 @@ def test_new_settings_count_without_a_new_start(town: Town) -> None:
     assert town.running["alba"].poll() is None
 
 
+@pytest.mark.slow
 def test_a_new_key_is_taken_into_use_by_a_site_that_runs(town: Town) -> None:
     before = {m["name"]: m["site_key"] for m in town.homes.at("alba", "members", "--json").json["members"]}
     town.homes.at("bert", "rotate-key", "--yes")
@@ -204,6 +215,7 @@ def test_a_new_key_is_taken_into_use_by_a_site_that_runs(town: Town) -> None:
     assert "error" not in town.log("bert")
 
 
+@pytest.mark.slow
 def test_a_remote_that_is_removed_in_the_middle_of_an_exchange_stops_nothing_else(town: Town) -> None:
     other = town.homes.folder / "other"
     other.mkdir()
