@@ -36,7 +36,7 @@ lint: .venv/.dev ## style, types, layers
 slow: .venv/.dev ## every document, networks in workers, running sites, quick benchmarks: what takes minutes
 	$(PYTEST) -n 2 --dist loadfile -m "slow and not faults" $(ARGS)
 
-faults: .venv/.dev ## real sites killed, cut, lied to and flooded: one test for each fault, under 6 minutes (docs/faults.md)
+faults: .venv/.dev ## real sites killed, cut, lied to and flooded: one test for each fault, some ten minutes (docs/faults.md)
 	$(PYTEST) -n 3 --dist loadfile -p no:randomly -m faults tests/faults tests/torture/test_kill_running_sites.py $(ARGS)
 
 planted: .venv/.dev ## plant bugs, one at a time, and see that the suite finds each
