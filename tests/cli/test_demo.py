@@ -57,6 +57,7 @@ def test_the_demo_fits_100_columns_and_has_no_colours_in_a_pipe(demo: tuple[Path
     assert "\x1b" not in printed
 
 
+@pytest.mark.slow
 def test_the_commands_that_the_demo_names_work(demo: tuple[Path, str]) -> None:
     folder, printed = demo
     commands = [line.split("  ")[1] for line in printed.splitlines() if line.startswith("  imagiq ")]
@@ -66,6 +67,7 @@ def test_the_commands_that_the_demo_names_work(demo: tuple[Path, str]) -> None:
         assert done.returncode == 0, (command, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_second_demo_does_not_overwrite_the_first_unless_told(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     done = imagiq("demo", "heart", "--quiet", at=folder)
@@ -74,6 +76,7 @@ def test_a_second_demo_does_not_overwrite_the_first_unless_told(demo: tuple[Path
     assert imagiq("demo", "heart", "--quiet", "--fresh", at=folder).returncode == 0
 
 
+@pytest.mark.slow
 def test_the_demo_as_json_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     done = imagiq("demo", "heart", "--json", "--seed", "5", at=tmp_path)
     assert done.returncode == 0, done.stderr

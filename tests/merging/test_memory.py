@@ -26,6 +26,7 @@ def grown(dtype: str, inputs: int, megabytes: int) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "uint8", "uint32"])
 def test_memory_is_bounded(dtype: str) -> None:

@@ -57,6 +57,7 @@ def sealed_objects(homes: Homes) -> int:
     return sum(file.parent.name == "blobs" for file in homes.files())
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_as_if_nothing_had_been_forgotten(tmp_path: Path) -> None:
     plain = a_pair(tmp_path / "plain", "")
     work(plain, "alba", "bert")

@@ -35,6 +35,7 @@ def wait_until_listed(homes: Homes, name: str, count: int) -> None:
     time.sleep(2.5)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_newcomer_joins_through_nothing_but_a_members_own_listener(homes: Homes) -> None:
     founded(homes, "alba", "bert")
