@@ -199,6 +199,8 @@ def test_a_simulation_that_is_stopped_ends_its_pooled_training_and_the_process_i
         "try:\n"
         f"    imagiq.simulate({str(tmp_path / 'federation.toml')!r}, progress=watch)\n"
         "except ValueError:\n"
+        "    others = set(threading.enumerate()) - {threading.main_thread()}\n"
+        "    [thread.join(30) for thread in others]  # what was given up ends by itself, soon\n"
         "    assert threading.active_count() == 1, threading.enumerate()\n"
         "    sys.exit(7)\n"
     )
