@@ -41,28 +41,27 @@ def command(
     """
     home, seat = seat_at(folder)
     bench = open_repository(seat.path)
-    ruling = bench.standing.ruling or bench.founding
-    now = terms(ruling)
+    charter = bench.standing.charter
+    now = terms(charter)
     if not changes and not drop and not accept:
         if wants_json:
-            say(as_document({"command": "amend", "charter": ruling.version, "terms": now}))
+            say(as_document({"command": "amend", "charter": charter.version, "terms": now}))
             return 0
-        say(f"{escaped(ruling.title)}, version {ruling.version} of its charter")
+        say(f"{escaped(charter.title)}, version {charter.version} of its charter")
         for line in columns([(escaped(name), escaped(said(value))) for name, value in now.items()], indent="  "):
             say(line)
         return 0
     voting(home, seat, bench)
     accepted = [f"{acceptance_of(resolve(bench, commit).digest)}=true" for commit in accept]
-    proposed = amendments(ruling, [*changes, *accepted], drop)
+    proposed = amendments(charter, [*changes, *accepted], drop)
     if not wants_json:
         for wish in proposed:
             say(f"{escaped(wish.name)}: {escaped(said(now.get(wish.name)))} -> {escaped(said(wish.reads))}")
-    if not is_sure(f"Propose this to the voters of '{escaped(ruling.title)}'?", yes=yes):
+    if not is_sure(f"Propose this to the voters of '{escaped(charter.title)}'?", yes=yes):
         raise click.Abort
     for wish in proposed:
         seat.decisions.decide(wish, Answer.ACCEPT)
     if not wants_json:
-        needed, voters = len(ruling.voters) // 2 + 1, len(ruling.voters)
-        say(f"It is in force when {needed} of {voters} voters have said so.")
+        say(f"It is in force when {charter.majority} of {len(charter.voters)} voters have said so.")
     amended = {wish.name: wish.reads for wish in proposed}
     return show_done("amend", act_now(home, seat), wants_json=wants_json, amended=amended)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from imagiq.cli.homes import JSON_OPTION, is_sure
+from imagiq.cli.homes import JSON_OPTION, is_sure, seats_at
 from imagiq.cli.printing import as_document, as_json, escaped, say
-from imagiq.errors import Conflict, NotFound
+from imagiq.errors import Conflict
 from imagiq.federation import Retention, retention_in
-from imagiq.site.home import Home, Seat, find_home
+from imagiq.site.home import Home, Seat
 from imagiq.site.retaining import Retainer, in_words
 from imagiq.site.session import open_seat
 
@@ -49,14 +49,7 @@ def command(folder: Path, *, dry_run: bool, yes: bool, wants_json: bool) -> int:
     Commits stay, so that everything can still be verified but for merges that nobody holds the parents of. A site that runs
     does this by itself. A model that was forgotten comes back when it is needed, from whoever still holds it.
     """
-    home, name = find_home(folder)
-    seats = home.seats() if name is None else (home.seat(name),)
-    if not seats:
-        raise NotFound(
-            "federation-none",
-            f"The site in {home.path} is in no federation.",
-            "Found one with `imagiq found`, or join one with `imagiq join`.",
-        )
+    home, seats = seats_at(folder)
     try:
         with home.lock():
             found = [_forget(home, seat, dry_run=dry_run, yes=yes, quiet=wants_json) for seat in seats]

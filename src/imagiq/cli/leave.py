@@ -26,7 +26,7 @@ def command(folder: Path, *, yes: bool, wants_json: bool) -> int:
     """
     home, seat = seat_at(folder)
     bench = open_repository(seat.path)
-    charter = bench.standing.ruling or bench.founding
+    charter = bench.standing.charter
     if len(charter.members) == 1:
         raise Misuse("leave-last", "This site is the last member.", "Remove the federation's folder in the home.")
     if not is_sure(f"Leave '{escaped(charter.title)}'?", yes=yes):

@@ -30,8 +30,8 @@ def command(folder: Path, *, for_relay: bool, wants_json: bool) -> None:
         admits = admitted(seat, bench, my_key(seat, bench), next_key=home.key())
         say(as_document({"command": "members", "admitted": admits}) if wants_json else admission_text(admits).rstrip())
         return
-    ruling, mine = bench.standing.ruling, my_key(seat, bench).public
-    charter = ruling or bench.founding
+    charter, mine = bench.standing.charter, my_key(seat, bench).public
+    in_force = bench.standing.ruling is not None
     members = [
         {
             "name": member.name,
@@ -42,21 +42,16 @@ def command(folder: Path, *, for_relay: bool, wants_json: bool) -> None:
         }
         for member in charter.members
     ]
-    founding = {} if ruling is not None else {"waiting_for": _missing(bench)}
     if wants_json:
         fields = {"title": charter.title, "version": charter.version, "federation": charter.founding}
         rivals = list(bench.standing.line.rivals)
-        in_force = {"in_force": ruling is not None, "rivals": rivals, "recovery": charter.recovery}
-        say(
-            as_document(
-                {"command": "members", **fields, **in_force, "waiting_for": _missing(bench), "members": members}
-            )
-        )
+        held = {"in_force": in_force, "rivals": rivals, "recovery": charter.recovery}
+        say(as_document({"command": "members", **fields, **held, "waiting_for": _missing(bench), "members": members}))
         return
     say(f"{escaped(charter.title)}, version {charter.version} of its charter")
     for line in columns([_row(member) for member in members], indent="  "):
         say(line)
-    if founding:
+    if not in_force:
         say(f"Not in force: these founders have not voted: {listed(_missing(bench))}")
     if mine not in charter.names_by_site_key:
         say("This site is no member.")

@@ -31,16 +31,14 @@ def command(folder: Path, name: str, *, yes: bool, wants_json: bool) -> int:
     """
     home, seat = seat_at(folder)
     bench = open_repository(seat.path)
-    ruling = bench.standing.ruling or bench.founding
-    pick_site([member.name for member in ruling.members], name)
+    charter = bench.standing.charter
+    pick_site([member.name for member in charter.members], name)
     if name == my_name(home, seat, bench):
         raise Misuse("remove-self", "This is this site's own name.", "Use `imagiq leave`.")
-    member = next(member for member in ruling.members if member.name == name)
-    if not is_sure(f"Remove '{escaped(name)}' from '{escaped(ruling.title)}'?", yes=yes):
+    member = next(member for member in charter.members if member.name == name)
+    if not is_sure(f"Remove '{escaped(name)}' from '{escaped(charter.title)}'?", yes=yes):
         raise click.Abort
     seat.decisions.decide(Change(member, None), Answer.ACCEPT)
     if not wants_json:
-        say(
-            f"'{escaped(name)}' is removed when {len(ruling.voters) // 2 + 1} of {len(ruling.voters)} voters have said so."
-        )
+        say(f"'{escaped(name)}' is removed when {charter.majority} of {len(charter.voters)} voters have said so.")
     return show_done("remove", act_now(home, seat), wants_json=wants_json, name=name)

@@ -42,7 +42,7 @@ def command(folder: Path, *, wants_json: bool) -> None:
         waiting = [study_as_json(item) for item in studies]
         say(as_document({"command": "requests", "requests": [_json(item) for item in items], "studies": waiting}))
         return
-    now = terms(bench.standing.ruling or bench.founding)
+    now = terms(bench.standing.charter)
     for line in columns([_row(item, now) for item in items]):
         say(line)
     for item in studies:

@@ -101,7 +101,7 @@ def stop(folder: Path, name: str, *, yes: bool, wants_json: bool) -> int:
     home, seat, bench = _opened(folder)
     study = pick_study(bench, name)
     opener = bench.standing.name_of(bench.history[study.digest])
-    if my_name(home, seat, bench) not in {opener, *(bench.standing.ruling or bench.founding).voters}:
+    if my_name(home, seat, bench) not in {opener, *bench.standing.charter.voters}:
         raise Refused(
             "study-not-yours",
             f"'{study.title}' was opened by '{opener}', and this site does not vote.",

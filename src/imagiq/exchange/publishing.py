@@ -298,7 +298,7 @@ class Publisher:
 
     def _wrap(self, own: Own) -> None:
         """Wrap the own keys to all members, and older ones to those that came later, once per charter."""
-        charter = self._bench.standing.ruling or self._bench.founding
+        charter = self._bench.standing.charter
         if charter.digest != self._wrapped_for:
             self._wrapped.clear()
             self._wrapped_for = charter.digest

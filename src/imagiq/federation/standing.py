@@ -84,6 +84,11 @@ class Standing:
         """The ruling charter; None before the federation is founded."""
         return self.line.ruling
 
+    @property
+    def charter(self) -> Charter:
+        """The ruling charter; the founding one while none rules."""
+        return self.line.ruling or self._founding
+
     def in_force(self, charter: Digest) -> bool:
         """Tell whether a charter is, or was, in force; version 1 always counts, for its founders' votes."""
         return charter in self.line.enacted

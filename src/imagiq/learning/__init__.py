@@ -41,6 +41,7 @@ __all__ = [
     "Training",
     "Weights",
     "begin",
+    "close",
     "find",
     "predict",
     "predict_each",
@@ -375,6 +376,13 @@ def watch_training(learner: Learner, tell: Callable[[Advance], None]) -> None:
     watch = getattr(learner, "watch", None)
     if callable(watch):
         watch(tell)
+
+
+def close(learner: Learner) -> None:
+    """End the workers of a learner; without a method ``close`` it has none."""
+    end = getattr(learner, "close", None)
+    if callable(end):
+        end()
 
 
 def find(name: str, parameters: Mapping[str, object], resources: Resources | None = None) -> Learner:

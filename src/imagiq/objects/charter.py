@@ -109,6 +109,11 @@ class Charter:
         """The members' names by their site keys."""
         return {member.site_key: member.name for member in self.members}
 
+    @property
+    def majority(self) -> int:
+        """How many votes are more than half: a change needs them."""
+        return len(self.voters) // 2 + 1
+
     @cached_property
     def cuts_by_feed(self) -> Mapping[str, Cut]:
         """The cuts by their feeds."""

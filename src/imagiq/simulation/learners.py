@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from imagiq.federation import Named
-from imagiq.learning import Learner, Resources, find
+from imagiq.learning import Learner, Resources, close, find
 
 __all__ = ["Learners", "MadeLearners"]
 
@@ -46,6 +46,4 @@ class MadeLearners:
     def close(self) -> None:
         """End the workers of the learners that were made here."""
         for learner in self._made:
-            close = getattr(learner, "close", None)
-            if callable(close):
-                close()
+            close(learner)

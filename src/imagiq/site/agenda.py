@@ -111,7 +111,7 @@ def _item(
         contact="" if request is None else request.contact,
         sponsor="" if request is None else request.sponsor,
         approved_by=tuple(sorted(votes.get(wish, ()))),
-        needed=len(ruling.voters) // 2 + 1,
+        needed=ruling.majority,
         decided=said.get(wish, ""),
     )
 

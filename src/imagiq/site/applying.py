@@ -14,7 +14,7 @@ from imagiq.bench.reading import HeldModel, checked_read, held_model
 from imagiq.errors import NotFound
 from imagiq.federation import Study
 from imagiq.history import Entry
-from imagiq.learning import Learner, Resources, Weights, find
+from imagiq.learning import Learner, Resources, Weights, close, find
 from imagiq.merging import weights_of
 from imagiq.objects import Schema
 from imagiq.site.work import STATE
@@ -76,9 +76,8 @@ def ready(bench: Bench, entry: Entry, learner: Learner | None, resources: Resour
     try:
         yield Ready(entry, held.schema, weights, learner, state, warnings)
     finally:
-        close = getattr(made, "close", None)
-        if callable(close):
-            close()
+        if made is not None:
+            close(made)
 
 
 def _study(bench: Bench, entry: Entry, held: HeldModel) -> Study | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from imagiq.objects import JSON, Digest, decimal, parse_digest
+from imagiq.objects import JSON, Digest, decimal, parse_decimal, parse_digest
 from imagiq.store import Store
 
 __all__ = ["Attempts"]
@@ -32,6 +32,7 @@ class Attempts:
         self._begun: dict[Digest, int] = {}
         self._failures: dict[Digest, int] = {}
         self._retry_at_s: dict[Digest, float] = {}
+        self._until: dict[Digest, float] = {}
         for record in records:
             kind = record.get("kind")
             if kind not in {"started", "failed"}:
@@ -39,6 +40,9 @@ class Attempts:
             action = parse_digest(record.get("action"), "A journal's action")
             if kind == "started":
                 self._begun[action] = self._begun.get(action, 0) + 1
+                until = record.get("until")
+                if isinstance(until, str):
+                    self._until[action] = parse_decimal(until, "A journal's end of a training")
             else:
                 self._failures[action] = self._failures.get(action, 0) + 1
 
@@ -50,6 +54,10 @@ class Attempts:
     def number(self, action: Digest) -> int:
         """Return how often an action has been begun."""
         return self._begun.get(action, 0)
+
+    def until(self, action: Digest | None) -> float | None:
+        """Return how far the study would be at the end of a training, as it was foreseen; None: not recorded."""
+        return None if action is None else self._until.get(action)
 
     def start(self, action: Digest, now_s: float, until: float | None = None) -> int:
         """Mark an action as started, durably; return the number of this attempt.
@@ -63,6 +71,8 @@ class Attempts:
         record: Mapping[str, JSON] = {"kind": "started", "action": action, "at_ms": round(now_s * 1000), **foreseen}
         self._journal.append([record], durable=True)
         self._begun[action] = self._begun.get(action, 0) + 1
+        if until is not None:
+            self._until[action] = until
         return self._begun[action]
 
     def fail(self, action: Digest, code: str, now_s: float) -> bool:

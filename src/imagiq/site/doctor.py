@@ -113,7 +113,7 @@ def _seat(home: Home, seat: Seat, newest: list[str]) -> Iterator[Finding]:
 
 def _membership(home: Home, seat: Seat, bench: Bench) -> Iterator[Finding]:
     key = my_key(seat, bench)
-    charter = bench.standing.ruling or bench.founding
+    charter = bench.standing.charter
     seat.mark(bench.founding.digest).read()
     forks = [feed for feed in bench.history.forks if feed in bench.history.feeds_of(key.public)]
     if forks:

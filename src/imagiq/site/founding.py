@@ -135,7 +135,7 @@ def invite(
             "There is no remote where a newcomer could find anything.",
             "Add one with `imagiq remote add`.",
         )
-    charter = bench.standing.ruling or bench.founding
+    charter = bench.standing.charter
     if key.public not in charter.names_by_site_key:
         raise Refused("site-no-member", "This site is no member of the federation.", "Ask a member to invite.")
     ring = Keyring.open(bench.store, key)

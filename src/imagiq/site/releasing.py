@@ -86,10 +86,10 @@ class Checked:
 
 def checked(bench: Bench, entry: Entry) -> Checked:
     """Return who has checked the merges that a commit is or was trained from, up to its study's first model."""
-    rules = (bench.standing.ruling or bench.founding).rules
+    rules = bench.standing.charter.rules
     needed = rules.get("release_checks", 1)
     said = attestations(bench)
-    members = (bench.standing.ruling or bench.founding).names_by_site_key.values()
+    members = bench.standing.charter.names_by_site_key.values()
     merges = {
         merge.digest: tuple(
             s for s, verdict in said.get(merge.digest, {}).items() if verdict == "verified" and s in members
@@ -126,7 +126,7 @@ def acceptance_of(commit: Digest) -> str:
 
 def is_accepted(bench: Bench, commit: Digest) -> bool:
     """Tell whether the voters let a tainted commit be released."""
-    return (bench.standing.ruling or bench.founding).rules.get(acceptance_of(commit)) is True
+    return bench.standing.charter.rules.get(acceptance_of(commit)) is True
 
 
 def refuse_unsound(bench: Bench, entry: Entry, name: str, site: str) -> None:

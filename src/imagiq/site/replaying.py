@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from imagiq.bench import Bench
 from imagiq.federation import Step, Study, Train
-from imagiq.learning import Learner
+from imagiq.learning import Learner, close
 from imagiq.merging import blobs_of
 from imagiq.objects import JSON, Digest, Tree, digest_of, parse_decimal
+from imagiq.site.attempts import Attempts
 from imagiq.site.session import Session
 from imagiq.site.work import STATE, begin_training
 
@@ -49,24 +49,21 @@ def replay(session: Session, study: Study) -> Iterator[Replayed]:
         Unsupported: what trains is not installed.
     """
     bench = session.bench
-    recorded = _foreseen(bench)
+    attempts = Attempts(bench.store, bench.store.journal.read())
     learner = session.learner_of(study.task)
     try:
         before: Step | None = None
         for number, step in enumerate(bench.studies[study.digest].trainings(session.name), start=1):
-            known = step.commit.action in recorded
-            until = recorded.get(step.commit.action) if step.commit.action is not None else None
+            until = attempts.until(step.commit.action)
             finding = _again(session, study, learner, step, before, until)
             yield Replayed(
                 commit=step.digest,
                 step=number,
-                finding="not recorded" if finding == "differs" and not known else finding,
+                finding="not recorded" if finding == "differs" and until is None else finding,
             )
             before = step
     finally:
-        close = getattr(learner, "close", None)
-        if callable(close):
-            close()
+        close(learner)
 
 
 def _again(
@@ -90,16 +87,6 @@ def _again(
     schema = bench.models.schema(bench.models.tree(step.commit.tree or Digest("")).schema)
     blobs = tuple(map(digest_of, blobs_of(schema, pending.result().weights)))
     return SAME if Tree(schema.digest, blobs).digest == step.commit.tree else "differs"
-
-
-def _foreseen(bench: Bench) -> Mapping[Digest | None, float | None]:
-    """Return how far the study would be in the end, by the journal, of each action whose last mark says so."""
-    found: dict[Digest | None, float | None] = {}
-    for record in bench.store.journal.read():
-        action, until = record.get("action"), record.get("until")
-        if record.get("kind") == "started" and isinstance(action, str) and isinstance(until, str):
-            found[Digest(action)] = parse_decimal(until, "A journal's end of a training")
-    return found
 
 
 def _number(parameters: Mapping[str, JSON]) -> int:

@@ -65,7 +65,7 @@ def admitted(seat: Seat, bench: Bench, key: SiteKey, *, next_key: SiteKey | None
         next_key: The one that it has made since and that no charter names yet.
     """
     federation = Keyring.open(bench.store, key).federation
-    charter = bench.standing.ruling or bench.founding
+    charter = bench.standing.charter
     keys = {*charter.names_by_site_key} | ({next_key.public} if next_key is not None else set())
     guests = {
         invitation.guest.public: invitation.mailbox

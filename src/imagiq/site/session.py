@@ -66,7 +66,7 @@ class Session:
     @property
     def charter(self) -> Charter:
         """The ruling charter; the founding one while none rules."""
-        return self.bench.standing.ruling or self.bench.founding
+        return self.bench.standing.charter
 
     @property
     def is_member(self) -> bool:

@@ -91,7 +91,7 @@ def _remote(settings: RemoteSettings, line: Line | None = None) -> RemoteStatus:
 
 
 def _sites(bench: Bench, me: str, lines: Mapping[str, Line]) -> Iterator[SiteStatus]:
-    charter, history = bench.standing.ruling or bench.founding, bench.history
+    charter, history = bench.standing.charter, bench.history
     titles = {digest: steps.study.title for digest, steps in bench.studies.items()}
     heard = {name: line.news_s for name, line in lines.items()}
     for member in charter.members:
