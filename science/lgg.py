@@ -24,7 +24,9 @@ VIEWS = {
 }
 
 
-def runs(file: Path, folds: Sequence[int], folder: Path, *, workers: int) -> list[Kept]:
+def runs(
+    file: Path, folds: Sequence[int], folder: Path, *, workers: int, steps: int | None, updates: int | None
+) -> list[Kept]:
     """Return the run of each fold."""
     settings = settings_of(file)
     data = settings["data"]
@@ -39,6 +41,8 @@ def runs(file: Path, folds: Sequence[int], folder: Path, *, workers: int) -> lis
             data={**data, "fold": fold},
             source=slices,
             workers=workers,
+            steps=steps,
+            updates=updates,
         )
         for fold in folds
     ]
@@ -63,11 +67,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Lower-grade glioma in four institutions, five folds.")
     parser.add_argument("--file", type=Path, default=FILE, help="for imagiq simulate")
     parser.add_argument("--folds", type=numbers, default=numbers("0-4"), metavar="0-4")
+    parser.add_argument("--steps", type=int, help="training commits of each hospital, instead of the file's")
+    parser.add_argument("--updates", type=int, help="optimiser updates in one of them, instead of the file's")
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "science" / "lgg", help="where runs are kept")
     parser.add_argument("--figures", type=Path, help="where to write figures")
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side")
     given = parser.parse_args()
-    print(page(runs(given.file, given.folds, given.keep, workers=given.workers), pictures=given.figures))
+    found = runs(given.file, given.folds, given.keep, workers=given.workers, steps=given.steps, updates=given.updates)
+    print(page(found, pictures=given.figures))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imagiq.imaging.phantoms.source import phantom_brain
-from imagiq.learning import Resources, Weights, find
+from imagiq.learning import Resources, Weights, close, find
 from imagiq.simulation.judging import Judge
 from imagiq.simulation.pooling import pooled_model, together
 from imagiq.site.sources import cases_of
@@ -92,7 +92,7 @@ def converged(file: Path, seed: int, *, steps: int | None, updates: int | None) 
             watched[step] = sum(one.measures["dice"].point for one in found.values()) / len(found)
 
     pooled_model(learner, joined, seed=seed, steps=whole, updates=each, watch=watch)
-    getattr(learner, "close", lambda: None)()
+    close(learner)
     before, after = watched.values()
     return (
         f"Pooled training of {whole * each} updates, seed {seed}: Dice on validation patients {before:.4f} after "

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.course import NAMES, Course, course_of
 from tests.site.processes import ROOT, Town, until
 
 LYING = str(Path(__file__).with_name("lying_relay.py"))
@@ -95,3 +98,27 @@ class Relay:
         for name in names:
             address = f"https://127.0.0.1:{port or self.port}"
             self.town.homes.at(name, "remote", "add", self.name, "https", address, "--key", self.key)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Sites in the middle of a study, which reach each other over one relay and nothing else."""
+
+    course: Course
+    relay: Relay
+
+
+@contextmanager
+def relayed(folder: Path, *names: str, rules: str = "") -> Iterator[Place]:
+    """Let sites, four of them if none are named, train over a relay alone; kill what runs in the end."""
+    chosen = names or NAMES
+    with course_of(folder, *chosen, rules=rules) as course:
+        relay = Relay(course.town)
+        relay.start()
+        relay.add_to(*chosen)
+        for name in chosen:
+            course.town.homes.at(name, "remote", "remove", "share")
+        course.up()
+        course.open_study(chosen[0])
+        course.wait_until_all_train()
+        yield Place(course, relay)

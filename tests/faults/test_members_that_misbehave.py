@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from imagiq.objects import Recipe
 from imagiq.site.home import Home
 from imagiq.site.session import open_seat
-from tests.faults.course import NAMES, Course, course_of
-from tests.faults.relays import Relay
+from tests.faults.course import NAMES, Course
+from tests.faults.relays import Place, relayed
 from tests.site.processes import until
 
 OTHERS = ("alba", "bert", "caro")
 FLOOD = 400
 
 
-@dataclass(frozen=True)
-class Place:
-    course: Course
-    relay: Relay
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with course_of(tmp_path_factory.mktemp("members")) as course:
-        relay = Relay(course.town)
-        relay.start()
-        relay.add_to(*NAMES)
-        for name in NAMES:
-            course.town.homes.at(name, "remote", "remove", "share")
-        course.up()
-        course.open_study("alba")
-        course.wait_until_all_train()
-        yield Place(course, relay)
-        course.check_sound()
+    with relayed(tmp_path_factory.mktemp("members")) as place:
+        yield place
+        place.course.check_sound()
 
 
 def pseudonym(course: Course, name: str) -> str:

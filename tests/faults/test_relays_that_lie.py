@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from tests.faults.course import NAMES, Course, course_of
-from tests.faults.relays import Relay
+from tests.faults.course import NAMES
+from tests.faults.relays import Place, relayed
 from tests.site.processes import until
-
-
-@dataclass(frozen=True)
-class Place:
-    course: Course
-    relay: Relay
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with course_of(tmp_path_factory.mktemp("lies")) as course:
-        relay = Relay(course.town)
-        relay.start()
-        relay.add_to(*NAMES)
-        for name in NAMES:
-            course.town.homes.at(name, "remote", "remove", "share")
-        course.up()
-        course.open_study("alba")
-        course.wait_until_all_train()
-        yield Place(course, relay)
-        course.check_sound()
+    with relayed(tmp_path_factory.mktemp("lies")) as place:
+        yield place
+        place.course.check_sound()
 
 
 LIES = {

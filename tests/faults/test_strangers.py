@@ -6,7 +6,7 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,33 +16,19 @@ from imagiq.site.card import read_card
 from imagiq.site.founding import found
 from imagiq.site.home import Home
 from imagiq.site.invitation import Invitation, read_invitation
-from tests.faults.course import Course, course_of
-from tests.faults.relays import Relay
+from tests.faults.course import Course
+from tests.faults.relays import Place, relayed
 from tests.site.homes import Homes
 from tests.site.processes import Town, until
 
 MEMBERS = ("alba", "bert")
 
 
-@dataclass(frozen=True)
-class Place:
-    course: Course
-    relay: Relay
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     rules = 'something_of_a_later_version = ["yes", 1]\n'
-    with course_of(tmp_path_factory.mktemp("strangers"), *MEMBERS, rules=rules) as course:
-        relay = Relay(course.town)
-        relay.start()
-        relay.add_to(*MEMBERS)
-        for name in MEMBERS:
-            course.town.homes.at(name, "remote", "remove", "share")
-        course.up()
-        course.open_study("alba")
-        course.wait_until_all_train()
-        yield Place(course, relay)
+    with relayed(tmp_path_factory.mktemp("strangers"), *MEMBERS, rules=rules) as place:
+        yield place
 
 
 def trouble(place: Place, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,24 @@ class Threshold:
                 one, two = cases.truth[mine] > region, drawn[mine] > region
                 counts[:, place, region] = one.sum(), two.sum(), (one & two).sum()
         return Overlaps(regions=("whole", "core"), true=counts[0], drawn=counts[1], common=counts[2])
+
+
+class Keeps(Threshold):
+    """A learner a part of whose model stays at each site; without it nothing is drawn."""
+
+    def initial(self, seed: int) -> Initial:
+        return replace(super().initial(seed), architecture={"name": "keeps", "batch_norm": "local"})
+
+    def train(self, weights: Weights, cases: ImageCases, *, budget: int, seed: int, progress: float) -> Trained:
+        trained = super().train(weights, cases, budget=budget, seed=seed, progress=progress)
+        return replace(trained, state=b"stays")
+
+    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
+        return super().draw(weights, images) if state == b"stays" else np.zeros_like(images[:, 0], np.uint8)
+
+    def predict_with(self, weights: Weights, cases: ImageCases, *, state: bytes) -> Overlaps:
+        assert state == b"stays"
+        return Threshold().predict(weights, cases)
 
 
 def wards_that_draw(*, is_shareable: bool = True) -> Mapping[str, SiteCases]:

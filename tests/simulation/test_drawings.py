@@ -12,12 +12,11 @@ import pytest
 from rich.console import Console
 
 from imagiq.cli.outcome import show_outcome
-from imagiq.imaging.cases import ImageCases
-from imagiq.learning import Initial, Overlaps, Trained, Weights
+from imagiq.learning import Overlaps, Weights
 from imagiq.scoring import Interval
 from imagiq.simulation import Outcome, Way, World, report_of, simulate
 from imagiq.site import parse_scores
-from tests.simulation.drawings import TASK, Threshold, drawings, drawn_outcome, wards_that_draw
+from tests.simulation.drawings import TASK, Keeps, Threshold, drawings, drawn_outcome, wards_that_draw
 from tests.simulation.wards import NAMES, cases_of, into, scenario
 
 WAYS = ("local", "fedavg", "latest-of-each")
@@ -187,25 +186,6 @@ def test_of_few_patients_nothing_is_claimed() -> None:
     assert own["fedavg", "west", "west"].low is None
     assert own["fedavg", "west", "west"].gain_low is None
     assert own["fedavg", "east", "east"].gain_low is not None
-
-
-class Keeps(Threshold):
-    """A learner a part of whose model stays at each site; without it nothing is drawn."""
-
-    def initial(self, seed: int) -> Initial:
-        return replace(super().initial(seed), architecture={"name": "keeps", "batch_norm": "local"})
-
-    def train(self, weights: Weights, cases: ImageCases, *, budget: int, seed: int, progress: float) -> Trained:
-        trained = super().train(weights, cases, budget=budget, seed=seed, progress=progress)
-        return replace(trained, state=b"stays")
-
-    def predict(self, weights: Weights, cases: ImageCases) -> Overlaps:
-        found = super().predict(weights, cases)
-        return replace(found, drawn=0 * found.drawn, common=0 * found.common)
-
-    def predict_with(self, weights: Weights, cases: ImageCases, *, state: bytes) -> Overlaps:
-        assert state == b"stays"
-        return super().predict(weights, cases)
 
 
 def test_models_a_part_of_which_stays_at_each_site_are_judged_with_it_and_not_drawn_without_it() -> None:

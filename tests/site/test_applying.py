@@ -10,19 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import imagiq
 from imagiq.errors import ContractBroken, Misuse, NotFound, Refused, Unsupported
 from imagiq.face import Repository
-from imagiq.imaging.cases import ImageCases
 from imagiq.imaging.grid import Grid
 from imagiq.imaging.nifti import Volume, read_mask, read_volume, write_volume
-from imagiq.learning import JSON, Initial, Overlaps, Trained, Weights
+from imagiq.learning import JSON, Initial
 from imagiq.simulation import SiteCases, simulate
 from imagiq.site.evaluating import Evaluation
 from imagiq.site.predicting import Drawn
-from tests.simulation.drawings import LABELS, TASK, Threshold, drawings, wards_that_draw
+from tests.simulation.drawings import LABELS, TASK, Keeps, Threshold, drawings, wards_that_draw
 from tests.simulation.wards import cases_of, scenario, write_file
 
 
@@ -32,23 +30,6 @@ class OnItsGrid(Threshold):
     def initial(self, seed: int) -> Initial:
         grid: JSON = {"plane": "axial", "spacing_mm": "2.0", "shape": [24, 24]}
         return replace(super().initial(seed), preprocessing={"images": grid})
-
-
-class Keeps(Threshold):
-    """A learner a part of whose model stays at each site; without it nothing is drawn."""
-
-    def initial(self, seed: int) -> Initial:
-        return replace(super().initial(seed), architecture={"name": "keeps", "batch_norm": "local"})
-
-    def train(self, weights: Weights, cases: ImageCases, *, budget: int, seed: int, progress: float) -> Trained:
-        return replace(super().train(weights, cases, budget=budget, seed=seed, progress=progress), state=b"stays")
-
-    def draw(self, weights: Weights, images: NDArray[np.float32], *, state: bytes = b"") -> NDArray[np.uint8]:
-        return super().draw(weights, images) if state == b"stays" else np.zeros_like(images[:, 0], np.uint8)
-
-    def predict_with(self, weights: Weights, cases: ImageCases, *, state: bytes) -> Overlaps:
-        assert state == b"stays"
-        return super().predict(weights, cases)
 
 
 @pytest.fixture(scope="module")
