@@ -191,6 +191,19 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     assert error.value.code == "device-missing"
 
 
+def test_a_learner_that_was_closed_says_so_and_starts_no_new_worker() -> None:
+    learner = Segmentation(**TASK, network=TINY, resources=Resources(threads=1))  # type: ignore[arg-type]
+    weights = learner.initial(1).weights
+    pool = learner.proxy.pool
+    learner.close()
+    training = Training(weights=weights, cases=CASES, budget=1, seed=1, progress=0.0)
+    for ask in (lambda: learner.begin(training), lambda: learner.initial(1), lambda: learner.predict(weights, CASES)):
+        with pytest.raises(ContractBroken) as error:
+            ask()
+        assert error.value.code == "worker-closed"
+    assert pool.pids == []
+
+
 PARENT = """
 import sys
 from imagiq.learning import find

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from imagiq.federation import Strategy
-from imagiq.learning import Initial, Predictions, Trained, Weights
+from imagiq.learning import Initial, Learner, Predictions, Trained, Weights
 from imagiq.site import Local, MemoryMark, Site
 from imagiq.site.sources import SiteCases
 from imagiq.strategies import BUILT_IN
@@ -48,12 +48,14 @@ def site_in(
     strategies: Mapping[tuple[str, int], Strategy] = BUILT_IN,
     audit_draw: int = 999,
     mark: MemoryMark | None = None,
+    dismiss: Callable[[Learner], None] = lambda _: None,
 ) -> Site:
     chosen = learner or Plain()
     local = Local(
         cases=lambda: SiteCases(training=range(10), held_back=held_back),
         data=name,
         learner_of=lambda _: chosen,
+        dismiss=dismiss,
         strategies=strategies,
         accepts=lambda _: True,
         audit_draw=lambda _: audit_draw,

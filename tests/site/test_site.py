@@ -10,7 +10,9 @@ from imagiq.bench import Verdict
 from imagiq.errors import ContractBroken
 from imagiq.exchange import BenchPeer
 from imagiq.federation import Evaluate, Train, Wait
+from imagiq.federation.notices import stop_recipe
 from imagiq.history import Entry
+from imagiq.learning import Learner
 from imagiq.objects import Recipe
 from imagiq.site import Planned, Site
 from tests.bench.town import Town, feed_key
@@ -86,6 +88,37 @@ def test_a_model_is_measured_once_on_cases_that_were_held_back(town: Town) -> No
     assert scores is not None
     assert json.loads(scores) == {"score": ["0.5"] * 4, "truth": [0, 1, 0, 1]}
     assert isinstance(site.plan(), Wait)
+
+
+def test_a_learner_is_let_go_once_nothing_is_left_to_do_in_its_study_and_not_before(town: Town) -> None:
+    town.study("a", steps=2)
+    gone: list[Learner] = []
+    learner = Plain()
+    site = site_in(town, "a", learner=learner, held_back=range(4), dismiss=gone.append)
+    while not isinstance(planned := site.plan(), Wait):
+        assert gone == []
+        site.begin(planned)
+        site.finish(planned)
+    assert gone == [learner]
+    assert isinstance(site.plan(), Wait)
+    assert gone == [learner]
+
+
+def test_a_learner_is_let_go_when_its_study_is_stopped_but_not_while_it_trains(town: Town) -> None:
+    study = town.study("a", steps=9)
+    gone: list[Learner] = []
+    site = site_in(town, "a", dismiss=gone.append)
+    act(site)
+    planned = site.plan()
+    assert isinstance(planned, Planned)
+    site.begin(planned)
+    town.benches["a"].commit(stop_recipe(), study=study.digest)
+    assert site.is_stopped(planned.study)
+    assert isinstance(site.plan(), Wait)
+    assert gone == []
+    site.finish(planned)
+    assert isinstance(site.plan(), Wait)
+    assert len(gone) == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("patient 17"), ContractBroken("own", "It broke.", "Mend it.")])

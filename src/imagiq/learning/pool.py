@@ -20,7 +20,7 @@ from imagiq.learning.frames import Frame
 from imagiq.learning.handover import Handover
 from imagiq.learning.worker import PATIENCE_S, Lost, Worker
 
-__all__ = ["Call", "Pool"]
+__all__ = ["Call", "Pool", "were_closed"]
 
 PART_OF_MEMORY: Final = 0.9
 SPENT_WORKERS: Final = frozenset({"worker-memory", "worker-device"})
@@ -129,7 +129,7 @@ class Pool:
                     )
                 )
                 if self._closed:
-                    raise ContractBroken("worker-closed", "The workers were closed.", "Make the learner again.")
+                    raise were_closed()
                 worker = self._free.pop() if self._free else self._start()
             finally:
                 self._turns.remove(turn)
@@ -187,6 +187,11 @@ class Call:
             self.cancelled = True
             if self._worker is not None:
                 self._worker.stop()
+
+
+def were_closed() -> ContractBroken:
+    """Return what is said to who asks workers for something that were closed."""
+    return ContractBroken("worker-closed", "The workers were closed.", "Make the learner again.")
 
 
 def _given_up() -> ContractBroken:

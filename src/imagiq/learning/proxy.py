@@ -30,7 +30,7 @@ from imagiq.learning import (
 from imagiq.learning.beside import Beside
 from imagiq.learning.fit import check_cases
 from imagiq.learning.frames import Frame
-from imagiq.learning.pool import Call, Pool
+from imagiq.learning.pool import Call, Pool, were_closed
 from imagiq.learning.settings import Settings, read_settings
 
 __all__ = ["Proxy", "check_terms"]
@@ -73,13 +73,20 @@ class Proxy:
         self._task = {"kind": kind, "parameters": given}
         self._resources = resources
         self._pool: Pool | None = None
+        self._is_closed = False
         self._lock = threading.Lock()
         self._told: Callable[[Advance], None] = lambda _: None
 
     @property
     def pool(self) -> Pool:
-        """The workers; they are started when something is asked of them."""
+        """The workers; they are started when something is asked of them.
+
+        Raises:
+            ContractBroken: they were closed.
+        """
         with self._lock:
+            if self._is_closed:
+                raise were_closed()
             if self._pool is None:
                 self._pool = Pool(self._resources)
             return self._pool
@@ -89,11 +96,11 @@ class Proxy:
         self._told = tell
 
     def close(self) -> None:
-        """End the workers; the next thing that is asked for starts new ones."""
+        """End the workers for good: whoever waits for one is told, and so is who asks later."""
         with self._lock:
+            self._is_closed = True
             if self._pool is not None:
                 self._pool.close()
-            self._pool = None
 
     def check(self, cases: Cases) -> None:
         """Check that cases are those that the task is about.

@@ -13,6 +13,7 @@ from imagiq.federation.membership import Amendment, Change, Wish, pending, succe
 from imagiq.federation.policy import Answer
 from imagiq.federation.requests import LEAVE, REQUEST, Applicant
 from imagiq.history import Entry
+from imagiq.learning import close
 from imagiq.objects import Charter
 from imagiq.site.decisions import Order
 from imagiq.site.invitation import Invitation, applicants_in, invitations_made
@@ -103,8 +104,11 @@ def _open_study(session: Session, order: Order) -> Entry:
     study = proposed(order.recipe)
     check_permitted(study, session.charter)
     learner = session.learner_of(study.task)
-    with session.site.aside():
-        first = first_model(session.bench, learner, study.seed, session.name, session.read_cases())
+    try:
+        with session.site.aside():
+            first = first_model(session.bench, learner, study.seed, session.name, session.read_cases())
+    finally:
+        close(learner)
     entry = session.site.open_study(order.recipe, first, action=order.action)
     if parse_study(entry.commit) is not None:  # who opens a study takes part in it
         session.seat.decisions.answer(entry.digest, Answer.ACCEPT)

@@ -22,7 +22,7 @@ from imagiq.federation import Named, Strategy, Study
 from imagiq.federation.policy import Answer
 from imagiq.federation.requests import LEAVE, NEW_KEY, Request
 from imagiq.keys import FeedKey, SiteKey
-from imagiq.learning import Learner, find
+from imagiq.learning import Learner, close, find
 from imagiq.objects import Charter, Digest
 from imagiq.site.agenda import answer_of, requests_of
 from imagiq.site.failures import report_of, schema_of_study, write_report
@@ -94,6 +94,7 @@ class Session:
             cases=self.read_cases,
             data=self._data(),
             learner_of=self.learner_of,
+            dismiss=close,
             strategies=self.strategies,
             accepts=lambda study: self.answer(study) is Answer.ACCEPT,
             audit_draw=lambda _: randbelow(1000),

@@ -6,6 +6,7 @@ The site keeps no state of its own beside its store: a site that crashed looks a
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -287,8 +288,11 @@ class Site:
             return Wait(why=self.paused)
         planned: list[tuple[int, Digest, Planned]] = []
         until_s: list[float] = []
+        ended = set(self._learners)
         for steps in self._joined():
             action = self._decide_in(steps)
+            if not isinstance(action, Finished):
+                ended.discard(steps.study.digest)
             if isinstance(action, Wait):
                 until_s += self._moments(steps, action)
                 continue
@@ -302,6 +306,7 @@ class Site:
                 until_s.append(retry_at_s)
                 continue
             planned.append((len(steps.trainings(self.name)), steps.study.digest, Planned(steps.study, action, name)))
+        self._dismiss_learners(ended)
         if planned:
             return min(planned, key=lambda item: item[:2])[2]
         return Wait(why="news from others", until_s=min(until_s, default=None))
@@ -403,6 +408,11 @@ class Site:
         if study.digest not in self._learners:
             self._learners[study.digest] = self.local.learner_of(study.task)
         return self._learners[study.digest]
+
+    def _dismiss_learners(self, ended: AbstractSet[Digest]) -> None:
+        """Let go of what trains in studies where nothing is left to do: a worker with PyTorch holds much memory."""
+        for study in ended - {planned.study.digest for planned in self._begun.values()}:
+            self.local.dismiss(self._learners.pop(study))
 
     def _fail(self, planned: Planned, error: ImagiqError) -> None:
         self.failed(planned, error)
