@@ -23,6 +23,9 @@ from hospitals import DATA, HERE, PATIENTS, Hospital, four_hospitals
 from relays import IMAGIQ, BucketRelay, HttpsRelay, Relay
 
 FIRST_FAULT_S = 10.0
+NETWORKS = {"https": "", "bucket": "\n[network]\npoll_s = 5\n"}
+"""How news travels in the simulation: as over https it is told, as over a bucket it is looked for every 5 s."""
+
 STRATEGY = "latest-of-each"
 SIMULATION = f"""\
 title = "The same study in the simulation"
@@ -105,7 +108,7 @@ def _tell(
     histories, models = {one.commits() for one in hospitals}, [one.models() for one in hospitals]
     lost = acknowledged - frozenset.union(*histories)
     wrong = json.loads(hospitals[-1].run("verify", "--json"))
-    simulated = _simulate(out)
+    simulated = _simulate(out, NETWORKS[over])
     measured = hospitals[0].measured()
     print(f"\nFour hospitals over {over}, {len(faults)} faults, {took_s:.0f} s\n")
     print("| at | what | whom | while it | others' commits meanwhile | back after |")
@@ -125,11 +128,11 @@ def _tell(
     return 0 if not lost and len(histories) == 1 and same and low <= mean else 1
 
 
-def _simulate(out: Path) -> tuple[float, float, float]:
+def _simulate(out: Path, network: str) -> tuple[float, float, float]:
     """Run the same study in the simulation; return the mean of all hospitals' Dice with its interval."""
     study = (HERE / "study.toml").read_text("utf-8")
     sites = "".join(f'\n[[site]]\nname = "{name}"\n' for name in PATIENTS)
-    text = SIMULATION + study[study.index("[task]") :] + sites + f'\n[[study]]\nstrategy = "{STRATEGY}"\n'
+    text = SIMULATION + study[study.index("[task]") :] + network + sites + f'\n[[study]]\nstrategy = "{STRATEGY}"\n'
     (out / "federation.toml").write_text(text, "utf-8")
     done = subprocess.run(
         [*IMAGIQ, "simulate", str(out / "federation.toml"), "--out", str(out / "simulation"), "--quiet"],

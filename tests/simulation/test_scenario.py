@@ -4,6 +4,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagiq.errors import Misuse
 from imagiq.federation import Named
@@ -23,6 +25,7 @@ from tests.simulation.wards import scenario
         (lambda: SimulatedStudy(title="t", strategy=Named("local"), steps=0, updates=1), "'steps' is 0"),
         (lambda: Network(loss=1.0), "'loss' is 1.0. It must be a probability from 0 to below 1."),
         (lambda: Network(delay_s=-1), "'delay_s' is -1. It must be 0 or more."),
+        (lambda: Network(poll_s=-1), "'poll_s' is -1. It must be 0 or more."),
         (lambda: Network(neighbours=0), "'neighbours' is 0"),
         (lambda: Crash(site="a", at_s=-1, for_s=1), "'at_s' is -1"),
         (lambda: Partition(sites=frozenset("a"), at_s=1, for_s=0), "'for_s' is 0"),
@@ -68,3 +71,17 @@ def test_news_reaches_everybody_however_few_are_told() -> None:
         reached |= new
     assert reached == set(names)
     assert all(len(lines.neighbours(name)) == 2 and name not in lines.neighbours(name) for name in names)
+
+
+@given(st.floats(0.0, 1e6), st.sampled_from(["east", "north", "west"]))
+def test_who_looks_for_news_only_now_and_then_looks_at_its_own_moments(news_s: float, name: str) -> None:
+    lines = Lines(scenario("local", network=Network(poll_s=5.0)))
+    waits_s = lines.looks_after_s(name, news_s)
+    assert 0.0 <= waits_s <= 5.0
+    moments = {"east": 0.0, "north": 5 / 3, "west": 10 / 3}
+    turns = (news_s + waits_s - moments[name]) / 5.0
+    assert turns == pytest.approx(round(turns), abs=1e-6)
+
+
+def test_who_is_told_at_once_waits_for_nothing() -> None:
+    assert Lines(scenario("local")).looks_after_s("east", 1.3) == 0.0

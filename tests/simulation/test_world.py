@@ -61,13 +61,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_ones() -> Non
         {"network": Network(delay_s=0.1, cut=0.6, retry_s=0.5)},
         {"network": Network(delay_s=0.1, repeat=0.9)},
         {"network": Network(delay_s=0.0, jitter_s=2.0)},
+        {"network": Network(delay_s=0.1, poll_s=3.0)},
         {"network": Network(neighbours=1)},
         {"faults": FAULTS[:1]},
         {"faults": FAULTS[1:]},
         {"faults": FAULTS, "network": BAD_LINES},
         {"faults": (Crash(site="east", at_s=0.3, for_s=1.0), Crash(site="east", at_s=0.8, for_s=4.0))},
     ],
-    ids=["loss", "cut", "repeat", "delay", "ring", "crash", "partition", "everything", "crash again"],
+    ids=["loss", "cut", "repeat", "delay", "poll", "ring", "crash", "partition", "everything", "crash again"],
 )
 def test_whatever_goes_wrong_is_caught_up_and_replays_to_the_same_bytes(changes: dict[str, Any]) -> None:
     of = scenario("fedavg", "cyclic", "latest-of-each", **changes)
@@ -79,6 +80,13 @@ def test_whatever_goes_wrong_is_caught_up_and_replays_to_the_same_bytes(changes:
     again.replay(world.journal)
     assert histories(again) == histories(world)
     assert again.journal == world.journal
+
+
+def test_news_is_heard_only_when_a_site_looks_for_it() -> None:
+    world = world_of(scenario("latest-of-each", network=Network(delay_s=0.1, poll_s=3.0)))
+    world.run()
+    heard = {(event.site, round(event.at_s % 3.0, 6)) for event in world.journal if event.what == "visit"}
+    assert heard == {("east", 0.0), ("north", 1.0), ("west", 2.0)}
 
 
 def test_a_crash_interrupts_work_and_is_told() -> None:

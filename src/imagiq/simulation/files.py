@@ -149,7 +149,7 @@ def _network(table: Table) -> Network:
     usual = Network()
     values = {
         key: table.number(key, getattr(usual, key))
-        for key in ("delay_s", "jitter_s", "loss", "cut", "repeat", "retry_s")
+        for key in ("delay_s", "jitter_s", "poll_s", "loss", "cut", "repeat", "retry_s")
     }
     neighbours = table.whole("neighbours", None)
     table.end()

@@ -76,6 +76,19 @@ class Lines:
         jitter_s = self._network.jitter_s
         return self._network.delay_s + (jitter_s * self._mishaps.part() if jitter_s else 0.0)
 
+    def looks_after_s(self, name: str, news_s: float) -> float:
+        """Return how long after a moment a site looks for news: 0, unless it does so only now and then.
+
+        Args:
+            name: The site; sites look one after the other, evenly spread.
+            news_s: The moment.
+        """
+        poll_s = self._network.poll_s
+        if poll_s == 0.0:
+            return 0.0
+        names = sorted(self._neighbours)
+        return (poll_s * names.index(name) / len(names) - news_s) % poll_s
+
     def mishap(self) -> Mishap:
         """Return what goes wrong this time."""
         network, draws = self._network, self._mishaps

@@ -77,6 +77,7 @@ class Network:
     Attributes:
         delay_s: Until a neighbour comes.
         jitter_s: Added to it, drawn evenly from 0 to this.
+        poll_s: Each neighbour comes only at its own multiples of this, as where a bucket is asked for news; 0: at once.
         loss: Probability that it comes for nothing, and comes again after ``retry_s``.
         cut: Probability that it is cut off in the middle, and comes again after ``retry_s``.
         repeat: Probability that what it gets comes twice, and out of order.
@@ -86,6 +87,7 @@ class Network:
 
     delay_s: float = 1.0
     jitter_s: float = 0.0
+    poll_s: float = 0.0
     loss: float = 0.0
     cut: float = 0.0
     repeat: float = 0.0
@@ -97,7 +99,7 @@ class Network:
         _check(
             self,
             positive=["retry_s", *([] if self.neighbours is None else ["neighbours"])],
-            from_zero=["delay_s", "jitter_s"],
+            from_zero=["delay_s", "jitter_s", "poll_s"],
             parts=["loss", "cut", "repeat"],
         )
 

@@ -276,7 +276,9 @@ class World:
     def _announce(self, name: str) -> None:
         """Let the neighbours of a site that has news visit it, each after the network's delay."""
         for other in self._lines.neighbours(name):
-            self._visit_later(other, name, self._lines.delay_s())
+            delay_s = self._lines.delay_s()
+            waits_s = self._lines.looks_after_s(other, self.clock.now_s() + delay_s)
+            self._visit_later(other, name, delay_s + waits_s)
 
     def _visit_later(self, visitor: str, host: str, delay_s: float) -> None:
         due = self._machines[visitor].visits_due
