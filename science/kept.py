@@ -5,6 +5,7 @@ What is kept of a model is its Dice on each held-back patient, without names, by
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import tomllib
@@ -102,6 +103,7 @@ def kept_run(
     place = folder / f"{name}-{settings[:12]}.json"
     if place.exists():
         return Kept(**json.loads(place.read_text("utf-8")))
+    gc.collect()  # the run before is one large circle of gigabytes, of few objects
     before_s, began_s = cpu_s(), perf_counter()
     cases = cases_of(source(**data))
     scenario, _ = read_scenario(file, strategies=BUILT_IN, cases=cases)

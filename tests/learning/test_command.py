@@ -71,6 +71,16 @@ def test_a_program_starts_trains_and_draws(tmp_path: Path) -> None:
     learner.close()
 
 
+def test_a_program_is_given_numbers_without_any_dimension_as_it_wrote_them(tmp_path: Path) -> None:
+    count = "weights['updates'] = np.asarray(weights.get('updates', 0) + job.get('budget', 0))\n"
+    given = "assert weights['updates'].shape == (), weights\n"
+    learner = program(tmp_path, count + given)
+    trained = learner.train(learner.initial(1).weights, discs(), budget=7, seed=1, progress=0.0)
+    assert trained.weights["updates"].shape == ()
+    assert trained.weights["updates"] == 7
+    learner.close()
+
+
 def test_what_a_program_keeps_stays_at_the_site(tmp_path: Path) -> None:
     learner = program(tmp_path)
     given = Training(weights={"w": np.zeros(3, np.float32)}, cases=discs(), budget=1, seed=1, progress=0.0)

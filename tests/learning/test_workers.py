@@ -171,6 +171,14 @@ def test_batch_norm_is_shared_or_stays_at_the_site(make: Make) -> None:
     assert np.array_equal(damaged.drawn, without.drawn)  # type: ignore[union-attr]
 
 
+def test_tensors_keep_their_shapes_even_those_without_any(make: Make) -> None:
+    shared = make("Normed", batch_norm="shared")
+    first, trained = shared.initial(1).weights, train(shared)
+    assert first["norm.num_batches_tracked"].shape == ()
+    assert {name: array.shape for name, array in trained.weights.items()} == {n: a.shape for n, a in first.items()}
+    assert trained.weights["norm.num_batches_tracked"] == 3
+
+
 def test_workers_side_by_side_give_what_one_gives(make: Make) -> None:
     alone = make(TINY)
     weights = alone.initial(1).weights

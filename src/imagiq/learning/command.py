@@ -192,7 +192,8 @@ class Command:
             folder.put_json("job.json", {**job, **terms, "parameters": self._parameters})
             if weights:
                 save_file(
-                    {name: np.ascontiguousarray(one) for name, one in weights.items()}, folder.at("weights.safetensors")
+                    {name: np.asarray(one, order="C") for name, one in weights.items()},
+                    folder.at("weights.safetensors"),
                 )
             if cases is not None:
                 folder.link("cases.safetensors", cases)

@@ -107,7 +107,7 @@ class Handover:
         self._written += 1
         path = self.folder / f"{self._written}.safetensors"
         try:
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path, dict(texts))
+            save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path, dict(texts))
             path.chmod(0o600)
             with path.open("rb") as file:
                 return Handed(path=path, name=file_digest(file, "sha256").hexdigest())

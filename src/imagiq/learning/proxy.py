@@ -182,7 +182,7 @@ class Proxy:
 
 
 def _packed(weights: Weights) -> bytes:
-    return save({name: np.ascontiguousarray(values) for name, values in weights.items()})
+    return save({name: np.asarray(values, order="C") for name, values in weights.items()})
 
 
 def _trained(frame: Frame) -> Trained:

@@ -49,6 +49,12 @@ class Machine:
             raise Unreachable("site-down", f"Site '{self.spec.name}' has crashed.", "Wait until it starts again.")
         return self.site
 
+    def forget_states_before(self, entry: Entry) -> None:
+        """Let go of what the training before one left here: nothing reads it any more, and it is larger than a model."""
+        steps = self.running.bench.studies[entry.commit.study or entry.digest]
+        for step in steps.trainings(self.spec.name)[-2:-1]:
+            self.store.sidecar_remove(step.digest)
+
     def crash(self) -> None:
         """Stop at once; only the store and the mark are left."""
         if self.site is not None:

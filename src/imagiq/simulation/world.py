@@ -234,6 +234,8 @@ class World:
         )
         told = Happening(at_s=self.clock.now_s(), site=name, what="failed", study=planned.study.digest, took_s=took_s)
         self.watch(replace(told, work=planned.work) if entry is None else replace(told, what="commit", entry=entry))
+        if isinstance(planned.work, Train) and entry is not None:
+            machine.forget_states_before(entry)
         if len(site.bench.history) > before:
             self._announce(name)
 
