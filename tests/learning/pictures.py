@@ -122,7 +122,13 @@ class GpuLost(Base):
 class GpuLostOnce(Base):
     def misbehave(self):
         if self.once():
-            raise RuntimeError("CUDA error: unspecified launch failure")
+            raise RuntimeError("No CUDA GPUs are available")
+
+
+class AssertingOnce(Base):
+    def misbehave(self):
+        if self.once():
+            raise RuntimeError("CUDA error: device-side assert triggered")
 
 
 class Failing(Base):

@@ -115,6 +115,19 @@ def test_a_gpu_that_fails_once_costs_a_worker_and_changes_nothing(make: Make, tm
     assert same(lost, train(make()))
 
 
+def test_a_network_that_fails_its_gpu_is_not_tried_again_and_its_worker_is_not_kept(
+    make: Make, pool: Pool, tmp_path: Path
+) -> None:
+    learner = make({"name": "AssertingOnce", "parameters": {"note": str(tmp_path / "once")}})
+    learner.initial(1)
+    (before,) = pool.pids
+    with pytest.raises(ContractBroken) as error:
+        train(learner)
+    assert error.value.code == "worker-assert"
+    assert train(make()).cases == len(CASES)
+    assert pool.pids != [before]
+
+
 def test_what_a_network_prints_does_not_disturb_the_line(make: Make) -> None:
     assert same(train(make("Printing")), train(make()))
 

@@ -23,8 +23,8 @@ from imagiq.learning.worker import PATIENCE_S, Lost, Worker
 __all__ = ["Call", "Pool", "were_closed"]
 
 PART_OF_MEMORY: Final = 0.9
-SPENT_WORKERS: Final = frozenset({"worker-memory", "worker-device"})
-"""Errors after which a worker is not trusted with more work."""
+SPENT_WORKERS: Final = frozenset({"worker-memory", "worker-device", "worker-assert"})
+"""Errors after which a worker is not trusted with more work: a GPU answers nothing more to a process that it failed."""
 
 
 class Pool:

@@ -14,9 +14,33 @@ from imagiq.errors import BudgetSpent, ContractBroken, ImagiqError, Misuse, Unsu
 
 __all__ = ["explained", "lacks_memory", "precise", "prepare_machine", "seeded"]
 
-NO_MEMORY: Final = ("out of memory", "can't allocate memory", "not enough memory")
+NO_MEMORY: Final = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "cublas_status_alloc_failed",
+)
 NOT_DETERMINISTIC: Final = "does not have a deterministic implementation"
-DEVICE_FAILED: Final = ("CUDA error", "CUDA driver", "CUBLAS_STATUS", "CUDNN_STATUS", "NVML")
+ASSERTED: Final = "device-side assert"
+"""Said when the program asks for what is not there, such as a class beyond the last: the device works."""
+DEVICE_FAILED: Final = (
+    "cuda error",
+    "cuda unknown error",
+    "cuda driver",
+    "cuda initialization",
+    "cuda-capable device",
+    "unexpected error from cuda",
+    "no cuda gpus are available",
+    "found no nvidia driver",
+    "gpu is lost",
+    "fallen off the bus",
+    "cublas_status",
+    "cudnn_status",
+    "nccl error",
+    "nvml",
+)
+"""What PyTorch and its drivers say, in small letters, when a GPU failed or is gone."""
 
 
 def prepare_machine(hello: Mapping[str, Any]) -> torch.device:
@@ -42,8 +66,9 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")
-        free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
-        return torch.device("cuda", free.index(max(free)))
+        free = {number: _free_bytes(number) for number in range(torch.cuda.device_count())}
+        number = max(free, key=lambda one: free[one], default=0)
+        return torch.device("cuda", number) if free.get(number) else torch.device("cpu")
     try:
         device = torch.device(wanted)
     except RuntimeError as error:
@@ -51,6 +76,14 @@ def _device(wanted: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise _no_device(wanted)
     return device
+
+
+def _free_bytes(number: int) -> int:
+    """Return the free memory of a GPU; 0 of one that failed, so that it is not chosen."""
+    try:
+        return torch.cuda.mem_get_info(number)[0]
+    except (RuntimeError, torch.cuda.DeferredCudaCallError):
+        return 0
 
 
 def _no_device(wanted: str) -> Misuse:
@@ -83,7 +116,12 @@ def precise(*, deterministic: bool) -> Iterator[None]:
 
 def lacks_memory(error: Exception) -> bool:
     """Tell whether an error says that there is not enough memory."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(part in str(error) for part in NO_MEMORY)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or _says(error, NO_MEMORY)
+
+
+def _says(error: Exception, parts: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(part in text for part in parts)
 
 
 def explained(error: Exception) -> ImagiqError | None:
@@ -95,7 +133,13 @@ def explained(error: Exception) -> ImagiqError | None:
             "The network, its batch and what the optimiser needs do not fit into the memory that a worker may use.",
             "A smaller batch, a smaller patch or a smaller network helps, or fewer workers, or more memory for each.",
         )
-    if isinstance(error, RuntimeError) and any(part in text for part in DEVICE_FAILED):
+    if _says(error, (ASSERTED,)):
+        return ContractBroken(
+            "worker-assert",
+            "The network asked the GPU for something that is not there, such as a class beyond its last.",
+            "Run it on the CPU, which says where.",
+        )
+    if isinstance(error, RuntimeError | torch.cuda.DeferredCudaCallError) and _says(error, DEVICE_FAILED):
         return ContractBroken(
             "worker-device", "The GPU failed in the middle of the work.", "Look at the GPU, or compute on the CPU."
         )
