@@ -80,6 +80,16 @@ def test_two_cases_of_one_patient_stay_together(nnunet: Path, tmp_path: Path) ->
     assert len(site.train.images) == len(site.test.images) == 8
 
 
+def test_without_a_table_it_is_told_that_each_case_counts_as_a_patient(nnunet: Path, tmp_path: Path) -> None:
+    (site,) = images(path=nnunet)
+    (told,) = [said for said in site.warnings if "each case counts as a patient" in said]
+    assert not any(name in told for name in ("amy", "bob", "cleo", "dan"))
+    (undivided,) = images(path=nnunet, held_back=0.0, validation=0.0)
+    (tmp_path / "sites.csv").write_text("patient,site\namy,x\nbob,x\ncleo,x\ndan,x\n")
+    (by_table,) = images(path=nnunet, sites=tmp_path / "sites.csv")
+    assert not any("each case" in said for said in (*undivided.warnings, *by_table.warnings))
+
+
 def test_each_folder_in_a_folder_is_a_site(nnunet: Path) -> None:
     shutil.copytree(nnunet, nnunet.parent / "all" / "east")
     shutil.copytree(nnunet, nnunet.parent / "all" / "west")
@@ -129,6 +139,13 @@ def test_slices_are_chosen_and_brought_to_one_size(nnunet: Path) -> None:
     assert site.train.spacing_mm == (1.0, 1.0)
     (site,) = images(path=nnunet, plane="volume", spacing_mm=2.0, shape=[4, 4, 4])
     assert site.train.images.shape == (3, 2, 4, 4, 4)
+
+
+def test_leaving_out_all_slices_of_a_site_is_refused(nnunet: Path) -> None:
+    with pytest.raises(Misuse) as caught:
+        images(path=nnunet, least=5)
+    assert caught.value.code == "slices-none"
+    assert "the site 'data' has 5 labelled pixels: all 16" in caught.value.what
 
 
 def test_regions_of_nnunet_are_taken_apart_into_labels(nnunet: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,12 @@ from imagiq.imaging.sites import SiteImages, site_of, split_by_folds, split_by_s
 from imagiq.imaging.slicing import Slicing, check_grid, fitted, resampled, resampled_mask
 
 __all__ = ["Preparation", "images", "prepared"]
+
+
+_CASES_ARE_PATIENTS: Final = (
+    "There is no table of patients, so each case counts as a patient: if somebody has several, such as two visits, they may "
+    "be trained on and tested. Name a table of patients and sites as 'sites'."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +64,8 @@ def images(  # noqa: PLR0913 - the parameters of a source, each by keyword
     """Return the images of a folder in the layout of nnU-Net or of the Medical Segmentation Decathlon, by site.
 
     Sites come from a table; without one, from folders: each folder in ``path`` that holds a ``dataset.json`` is a site, or
-    ``path`` itself is the only one. Every patient, and so all images of them, is either trained on or held back.
+    ``path`` itself is the only one, and each case counts as a patient, which is a warning. Every patient, and so all images
+    of them, is either trained on or held back.
 
     Args:
         path: The folder.
@@ -86,6 +93,12 @@ def images(  # noqa: PLR0913 - the parameters of a source, each by keyword
     found = []
     for name, dataset, places in _sites(path, sites):
         whole, dropped = _read(dataset, how, cache, {case: place.patient for case, place in places.items()})
+        if not len(whole):
+            raise Misuse(
+                "slices-none",
+                f"No slice of the site '{name}' has {how.least} labelled pixels: all {dropped} would be left out.",
+                "Choose a smaller 'least', or a finer 'spacing_mm'.",
+            )
         split = (
             split_by_folds({place.patient: place.fold for place in places.values()}, fold)
             if fold >= 0
@@ -93,7 +106,8 @@ def images(  # noqa: PLR0913 - the parameters of a source, each by keyword
                 {place.patient for place in places.values()}, held_back=held_back, validation=validation, seed=seed
             )
         )
-        found.append(site_of(name, whole, split, judge=judge, dropped=dropped))
+        told = (_CASES_ARE_PATIENTS,) if sites is None and (split.validation or split.test) else ()
+        found.append(site_of(name, whole, split, judge=judge, dropped=dropped, warnings=told))
     _check_alike(found)
     return tuple(found)
 

@@ -125,8 +125,15 @@ def _number(patients: int, part: float) -> int:
     return min(max(round(patients * part), 1), patients - 1)
 
 
-def site_of(
-    name: str, cases: ImageCases, split: Split, *, judge: str, dropped: int = 0, is_shareable: bool = False
+def site_of(  # noqa: PLR0913 - what a source knows of a site, each by keyword
+    name: str,
+    cases: ImageCases,
+    split: Split,
+    *,
+    judge: str,
+    dropped: int = 0,
+    warnings: tuple[str, ...] = (),
+    is_shareable: bool = False,
 ) -> SiteImages:
     """Return a site's images by their split.
 
@@ -137,6 +144,7 @@ def site_of(
         judge: ``test``: train on training and validation patients, and hold back the test patients. ``validation``: train on
             training patients, hold back validation patients, and touch no test patient; to choose settings with.
         dropped: How many images were left out before.
+        warnings: What the source has to say of them.
         is_shareable: The images are of nobody.
 
     Raises:
@@ -157,7 +165,7 @@ def site_of(
         train=parts["training"],
         test=parts["held-back"],
         dropped=dropped,
-        warnings=tuple(_warnings(parts)),
+        warnings=(*warnings, *_warnings(parts)),
         is_shareable=is_shareable,
     )
 

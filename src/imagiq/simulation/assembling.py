@@ -314,6 +314,6 @@ def _warnings(world: World, cases: Mapping[str, SiteCases], ways: Iterable[Way])
     histories = histories_of(world)
     if len(set(histories.values())) > 1:
         yield "The sites do not know the same commits: news was still on its way, or cannot get through."
-    for name in world.names:
-        for warning in cases[name].warnings:
-            yield f"{titles[name]}: {warning}"
+    for warning in dict.fromkeys(said for name in world.names for said in cases[name].warnings):
+        who = [titles[name] for name in world.names if warning in cases[name].warnings]
+        yield f"{', '.join(who)}: {warning}"
