@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import numpy as np
 import pytest
 
 from imagiq.errors import ContractBroken, ImagiqError, Misuse, NotFound, Unreachable
+from imagiq.imaging import cache
 from imagiq.imaging.cache import kept, key_of
 from imagiq.imaging.dataset import read_dataset, read_places
 from imagiq.imaging.folder import images
@@ -276,19 +282,85 @@ def test_volumes_have_no_slices_to_choose(nnunet: Path) -> None:
 
 
 def test_what_was_prepared_is_found_again_until_files_or_preparation_change(nnunet: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    (first,) = images(path=nnunet, cache=cache)
-    assert len(list(cache.iterdir())) == 4
-    (again,) = images(path=nnunet, cache=cache)
+    place = tmp_path / "cache"
+    (first,) = images(path=nnunet, cache=place)
+    assert len(list(place.iterdir())) == 4
+    (again,) = images(path=nnunet, cache=place)
     assert np.array_equal(first.train.images, again.train.images)
-    images(path=nnunet, cache=cache, every=2)
-    assert len(list(cache.iterdir())) == 8
+    images(path=nnunet, cache=place, every=2)
+    assert len(list(place.iterdir())) == 8
     write(nnunet, "imagesTr", "amy_0000", np.full(SHAPE, 99.0))
-    (changed,) = images(path=nnunet, cache=cache, held_back=0.0)
+    (changed,) = images(path=nnunet, cache=place, held_back=0.0)
     assert changed.train.images.max() == 99.0
-    for kept_file in cache.iterdir():
+    for kept_file in place.iterdir():
         kept_file.write_bytes(kept_file.read_bytes()[:-30])
-    assert np.array_equal(images(path=nnunet, cache=cache, held_back=0.0)[0].train.images, changed.train.images)
+    assert np.array_equal(images(path=nnunet, cache=place, held_back=0.0)[0].train.images, changed.train.images)
+
+
+def test_a_change_of_any_module_that_prepares_or_of_a_library_makes_other_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Path(cache.__file__).parent
+    copies = [tmp_path / name for name in ("same", "changed", "newer")]
+    for copy in copies:
+        shutil.copytree(room, copy)
+    (copies[1] / "slicing.py").write_text((room / "slicing.py").read_text() + "\n# changed\n")
+    same, changed = (cache.code_of(copy) for copy in copies[:2])
+    monkeypatch.setattr(cache, "version", lambda library: "99" if library == "scipy" else "1")
+    assert same == cache.code_of(room)
+    assert len({same, changed, cache.code_of(copies[2])}) == 3
+    before = key_of([], "")
+    monkeypatch.setattr(cache, "code_of", lambda _: changed)
+    assert key_of([], "") != before
+
+
+SHARING = """
+import sys
+from pathlib import Path
+import numpy as np
+from imagiq.imaging.cache import kept
+arrays = {"images": np.ones(200_000)}
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    Path(sys.argv[1], f"{number}.npz").unlink(missing_ok=True)
+    assert kept(Path(sys.argv[1]), f"{number}", lambda: arrays)["images"].sum() == 200_000
+"""
+
+
+def test_threads_share_a_cache(tmp_path: Path) -> None:
+    arrays, together = {"images": np.ones(100_000)}, threading.Barrier(6)
+
+    def ask(_: int) -> float:
+        together.wait()
+        return float(sum(kept(tmp_path / "cache", f"{key}", lambda: arrays)["images"].sum() for key in range(5)))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(ask, range(6))) == [500_000.0] * 6
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [f"{key}.npz" for key in range(5)]
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_processes_share_a_cache(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        others = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", SHARING, str(tmp_path)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(3)
+        ]
+        for other in others:
+            assert other.stdout is not None
+            assert other.stdout.readline() == "ready\n"
+        said = [other.communicate("go\n", timeout=60)[1] for other in others]
+    assert said == [""] * 3
 
 
 def test_a_cache_that_cannot_be_used_is_told(tmp_path: Path) -> None:

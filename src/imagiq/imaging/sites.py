@@ -125,7 +125,7 @@ def _number(patients: int, part: float) -> int:
     return min(max(round(patients * part), 1), patients - 1)
 
 
-def site_of(  # noqa: PLR0913 - what a source knows of a site, each by keyword
+def site_of(
     name: str,
     cases: ImageCases,
     split: Split,
