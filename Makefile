@@ -21,7 +21,7 @@ demo: .venv/.learning ## four hospitals with different scanners learn to draw br
 demo-heart: .venv/.core ## four real hospitals predict heart disease, five ways, in seconds (needs no PyTorch)
 	$(BIN)/imagiq demo heart $(ARGS)
 
-test: .venv/.dev ## the whole suite, under 5 minutes
+test: .venv/.dev ## the test suite, under 5 minutes; what takes longer is in slow, faults and torture
 	$(PYTEST) -n 2 $(ARGS)
 
 test-core: .venv/.dev ## the pure rooms alone, under 10 seconds
