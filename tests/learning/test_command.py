@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imagiq.errors import ContractBroken, NotFound
+from imagiq.errors import BudgetSpent, ContractBroken, NotFound
 from imagiq.learning import Overlaps, Predictions, Resources, Training, find
 from imagiq.learning.command import Command
 from tests.learning.pictures import TASK, discs, shades
@@ -49,10 +49,12 @@ save_file(weights, result / "weights.safetensors")
 """
 
 
-def program(folder: Path, before_the_end: str = "", end: str = END, **more: Any) -> Command:
+def program(
+    folder: Path, before_the_end: str = "", end: str = END, memory_mib: int | None = None, **more: Any
+) -> Command:
     path = folder / "program.py"
     path.write_text(GOOD + before_the_end + end)
-    resources = Resources(programs={"mine": [sys.executable, str(path)]})
+    resources = Resources(programs={"mine": [sys.executable, str(path)]}, memory_mib=memory_mib)
     return find("command", {"program": "mine", **TERMS, **more}, resources)  # type: ignore[return-value]
 
 
@@ -129,6 +131,42 @@ def test_whatever_a_program_does_wrong_is_said_in_words(tmp_path: Path, misdeed:
     assert error.value.code == code
     assert words in error.value.what
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "misdeed",
+    [
+        "np.empty(2**28)",
+        "import subprocess; subprocess.run([sys.executable, '-c', 'bytearray(2**31)'], check=True)",
+        "os.write(2, b'terminate called after throwing an instance of std::bad_alloc'); os.abort()",
+    ],
+)
+def test_a_program_that_takes_more_memory_than_it_may_is_told_so(tmp_path: Path, misdeed: str) -> None:
+    learner = program(tmp_path, IF_TRAINED + misdeed, memory_mib=1000)
+    with pytest.raises(BudgetSpent) as error:
+        learner.train({"w": np.zeros(3, np.float32)}, discs(), budget=1, seed=1, progress=0.0)
+    learner.close()
+    assert error.value.code == "program-memory"
+    assert "the 1000 MiB that it may use" in error.value.what
+
+
+def test_a_program_that_computes_and_writes_nothing_is_ended_at_last(tmp_path: Path) -> None:
+    learner = program(tmp_path, IF_TRAINED + "while True: pass")
+    learner._program.silence_s = 0.6
+    with pytest.raises(ContractBroken) as error:
+        learner.train({"w": np.zeros(3, np.float32)}, discs(), budget=1, seed=1, progress=0.0)
+    learner.close()
+    assert error.value.code == "program-hung"
+    assert "wrote nothing for" in error.value.what
+
+
+@pytest.mark.slow
+def test_a_program_that_prints_a_line_now_and_then_may_compute_on(tmp_path: Path) -> None:
+    busy = "began = time.monotonic()\n    while time.monotonic() - began < 5: print(sum(range(10**5)), flush=True)"
+    learner = program(tmp_path, IF_TRAINED + busy)
+    learner._program.silence_s = 4.0
+    learner.train({"w": np.zeros(3, np.float32)}, discs(), budget=1, seed=1, progress=0.0)
+    learner.close()
 
 
 @pytest.mark.parametrize(

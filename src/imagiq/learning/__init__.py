@@ -10,7 +10,7 @@ import inspect
 import os
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from imagiq.errors import Conflict, Misuse, Unsupported
 
@@ -48,6 +48,9 @@ __all__ = [
     "processors",
     "watch_training",
 ]
+
+_PART_OF_MEMORY: Final = 0.9
+"""What all workers together take of a machine's memory, if nobody says."""
 
 JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a schema may hold. There are no floats: a decimal is written as a string."""
@@ -289,7 +292,7 @@ class Resources:
         threads: How many threads each has; 0: the processors of this machine, shared fairly. Another number may change
             the last bits of what is trained.
         device: ``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: the GPU with the most free memory, else the CPU.
-        memory_mib: How much memory a worker may take; None: nine tenths of this machine's, shared fairly.
+        memory_mib: How much memory a worker, or a program, may take; None: nine tenths of this machine's, shared fairly.
         programs: Name -> command and arguments: the programs that the learner ``command`` may run here. A study names
             one of these names; it never brings a command.
         folder: Where programs are run from; None: where imagiq runs.
@@ -304,6 +307,16 @@ class Resources:
     programs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     folder: Path | None = None
     scratch: Path | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """How much memory each worker or program may take; None: that cannot be told."""
+        if self.memory_mib is not None:
+            return self.memory_mib * 2**20
+        if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+            return None
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return int(whole * _PART_OF_MEMORY / max(1, self.workers))
 
 
 def processors() -> int:

@@ -99,7 +99,13 @@ class Command:
                 f"No program called '{program}' may be run here.",
                 f"Its owner may add it to [machine.programs]; there are: {known}.",
             )
-        self._program = Program(program, tuple(local.programs[program]), local.folder, patience_s=PATIENCE_S)
+        self._program = Program(
+            program,
+            tuple(local.programs[program]),
+            local.folder,
+            patience_s=PATIENCE_S,
+            memory_bytes=local.memory_bytes if local.memory_mib is not None or not _drives_a_gpu(local) else None,
+        )
         self._parameters = dict(parameters or {})
         self._handover = Handover(local.scratch)
         self._turns = threading.BoundedSemaphore(max(1, local.workers))
@@ -201,3 +207,8 @@ class Command:
                 folder.put("state", state)
             self._program.run(folder, stop or threading.Event())
             return Written(self._program.name, folder.read_results())
+
+
+def _drives_a_gpu(resources: Resources) -> bool:
+    """Tell whether a program may use a GPU here. Its drivers reserve far more memory than they use, which is no measure."""
+    return resources.device != "cpu" and any(Path("/dev", name).exists() for name in ("nvidiactl", "kfd"))

@@ -7,7 +7,6 @@ result. One that dies twice over the same work, or hangs, is an error of that wo
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import weakref
 from collections import deque
@@ -22,7 +21,6 @@ from imagiq.learning.worker import PATIENCE_S, Lost, Worker
 
 __all__ = ["Call", "Pool", "were_closed"]
 
-PART_OF_MEMORY: Final = 0.9
 SPENT_WORKERS: Final = frozenset({"worker-memory", "worker-device", "worker-assert"})
 """Errors after which a worker is not trusted with more work: a GPU answers nothing more to a process that it failed."""
 
@@ -50,14 +48,10 @@ class Pool:
     @property
     def hello(self) -> Mapping[str, Any]:
         """What a worker is told first."""
-        memory = self._resources.memory_mib
-        share = None if memory is None else memory * 2**20
-        if share is None and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-            share = int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * PART_OF_MEMORY / self._places)
         return {
             "threads": self._resources.threads or max(1, processors() // self._places),
             "device": self._resources.device,
-            "memory_bytes": share,
+            "memory_bytes": self._resources.memory_bytes,
         }
 
     @property

@@ -24,9 +24,20 @@ __all__ = ["JobFolder", "Program"]
 
 LOOK_EVERY_S: Final = 0.2
 LONGEST_SILENCE_S: Final = 3600.0
+"""How long a program may compute and write nothing."""
 RESULT: Final = "result"
 RESULT_LIMIT: Final = 2**37
 LOG_TAIL: Final = 4096
+NO_MEMORY: Final = (
+    "memoryerror",
+    "bad_alloc",
+    "out of memory",
+    "outofmemory",
+    "allocate memory",
+    "unable to allocate",
+    "cannot allocate",
+)
+"""What programs print, in small letters, when they may not have more memory."""
 ERROR_NAME: Final = re.compile(r"^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit))\b")
 
 
@@ -81,6 +92,8 @@ class Program:
         command: The command and its arguments; the folder comes last.
         folder: Where it is run from; None: where imagiq runs.
         patience_s: How long it may neither compute nor write anything.
+        silence_s: How long it may compute and write nothing.
+        memory_bytes: How much memory it, and each process that it starts, may allocate; None: any.
         clock: Tells how long that was.
     """
 
@@ -91,10 +104,14 @@ class Program:
         folder: Path | None,
         *,
         patience_s: float,
+        silence_s: float = LONGEST_SILENCE_S,
+        memory_bytes: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.patience_s = patience_s
+        self.silence_s = silence_s
+        self._memory_bytes = memory_bytes or 0
         self._command = command
         self._folder = folder
         self._clock = clock or SystemClock()
@@ -110,12 +127,16 @@ class Program:
 
         Raises:
             ContractBroken: it cannot be started, ended with an error, did not go on, or was given up.
+            BudgetSpent: it ended since it may not have more memory.
         """
         log = folder.at("printed.txt")
         try:
             with log.open("wb") as printed:
                 process = subprocess.Popen(  # noqa: S603 - what the owner of this machine has written down
-                    [sys.executable, "-I", "-S", watched.__file__, *self._command, str(folder.path)],
+                    [
+                        *(sys.executable, "-I", "-S", watched.__file__, f"{self._memory_bytes}"),
+                        *(*self._command, str(folder.path)),
+                    ],
                     cwd=self._folder,
                     stdin=subprocess.PIPE,
                     stdout=printed,
@@ -130,6 +151,12 @@ class Program:
             _end(process)
         if code == watched.NOT_STARTED:
             raise self._not_started(_last_line(log) or "it is not there")
+        if code != 0 and self._memory_bytes and _lacked_memory(log):
+            raise BudgetSpent(
+                "program-memory",
+                f"The program '{self.name}' needs more memory than the {self._memory_bytes // 2**20} MiB that it may use.",
+                "Let it take a smaller batch or patch, or say fewer workers or more memory_mib in [machine].",
+            )
         if code != 0:
             raise ContractBroken(
                 "program-failed",
@@ -159,7 +186,13 @@ class Program:
             elif ticks_now != ticks:
                 alive_s = now_s
             signs, ticks = signs_now, ticks_now
-            if now_s - wrote_s > LONGEST_SILENCE_S or (ticks is not None and now_s - alive_s > self.patience_s):
+            if now_s - wrote_s > self.silence_s:
+                raise ContractBroken(
+                    "program-hung",
+                    f"The program '{self.name}' wrote nothing for {self.silence_s / 60:.0f} minutes, and was ended.",
+                    "However long it computes, let it print a line now and then.",
+                )
+            if ticks is not None and now_s - alive_s > self.patience_s:
                 raise ContractBroken(
                     "program-hung",
                     f"The program '{self.name}' neither computed nor wrote anything any more, and was ended.",
@@ -198,6 +231,11 @@ def _tail(log: Path) -> list[str]:
 
 def _last_line(log: Path) -> str:
     return next(iter(reversed(_tail(log))), "")
+
+
+def _lacked_memory(log: Path) -> bool:
+    printed = "\n".join(_tail(log)).lower()
+    return any(part in printed for part in NO_MEMORY)
 
 
 def _last_word(log: Path) -> str:

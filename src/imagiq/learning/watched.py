@@ -1,7 +1,8 @@
-"""Runs a program and ends it with whoever asked for it: ``python -I -S watched.py COMMAND ...``.
+"""Runs a program and ends it with whoever asked for it: ``python -I -S watched.py MEMORY_BYTES COMMAND ...``.
 
 Whoever asked holds the other end of the standard input. When that closes, by whatever end, the program and all that it
-started are killed: nothing goes on that nobody waits for. This file stands alone and imports nothing of imagiq.
+started are killed: nothing goes on that nobody waits for. Each of them may allocate so much memory; 0: any. This file
+stands alone and imports nothing of imagiq.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ NOT_STARTED = 127
 
 def main() -> int:
     """Run the program to its end, and return its exit code."""
+    memory_bytes, *command = sys.argv[1:]
+    _limit(int(memory_bytes))
     try:
-        process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603 - what the owner has written down
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - what the owner has written down
     except OSError as error:
         sys.stdout.write(f"{error.strerror}\n")
         return NOT_STARTED
@@ -33,6 +36,17 @@ def main() -> int:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
+
+
+def _limit(memory_bytes: int) -> None:
+    """Limit what this process and all that it starts allocate, each for itself; a limit that there is already stays."""
+    if not memory_bytes:
+        return
+    import resource  # noqa: PLC0415 - not everywhere; where it is missing, nothing asks for a limit
+
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _watch() -> None:
