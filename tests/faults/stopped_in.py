@@ -17,6 +17,8 @@ from imagiq.cli import main
 PLACES = {
     "starting": ("imagiq.site.running", "", "open_seat"),
     "reading-what-is-new": ("imagiq.exchange.shelf", "Shelf", "_read_on"),
+    "admitting": ("imagiq.bench.bench", "Bench", "admit"),
+    "fetching-a-model": ("imagiq.site.site", "", "fetch_model"),
     "training": ("tests.faults.steady", "Steady", "train"),
     "merging": ("imagiq.site.work", "", "weighted_mean"),
     "committing": ("imagiq.store.folder", "FolderStore", "add_commits"),
