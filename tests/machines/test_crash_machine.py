@@ -15,13 +15,14 @@ from imagiq.bench import RefusedCommit
 from imagiq.errors import Unreachable
 from imagiq.federation import Finished, Named
 from imagiq.objects import Recipe
+from imagiq.strategies import BUILT_IN
 from imagiq.testing.files import Crash, Fault, SimulatedFiles
 from tests.machines.effort import effort
 from tests.machines.hospitals import Hospital, World
 from tests.machines.scrutiny import on_commit, survey
 
 OPERATIONS = ("work", "work", "learn", "learn", "admit", "study", "close", "nothing")
-STRATEGIES = ("latest-of-each", "fedavg", "local", "cyclic")
+STRATEGIES = sorted(name for name, _ in BUILT_IN)
 
 
 @dataclass(frozen=True)

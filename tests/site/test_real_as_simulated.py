@@ -50,7 +50,7 @@ def trees(bench: Bench) -> dict[tuple[str, ...], Digest | None]:
 
 @pytest.mark.process
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["fedavg", "cyclic"])
+@pytest.mark.parametrize("strategy", ["fedavg", "cyclic", "incremental", "one-shot", "swarm"])
 def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simulation(
     strategy: str, tmp_path: Path
 ) -> None:
@@ -66,7 +66,9 @@ def test_a_lock_step_study_of_real_sites_gives_the_trees_that_it_gives_in_simula
         bench = town.bench("dora")
         assert bench is not None
         assert trees(bench) == simulated
-        assert bench.models.forgotten, "sites forget what they need no more, and make the same all the same"
+        # Sites forget what they need no more, and make the same all the same; of swarm's three rounds, which three
+        # sites have merged, each is the newest of its site.
+        assert bool(bench.models.forgotten) == (strategy != "swarm")
 
 
 @pytest.mark.process
