@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,11 @@ def wrong(homes: Homes, name: str = "alba") -> list[tuple[str, str, str]]:
     assert (said.code, found["ok"]) == (int(bool(bad)), not bad)
     assert all(one["advice"] for one in bad)
     return [(one["check"], one["about"], one["hop"]) for one in bad]
+
+
+def hops(homes: Homes) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = homes.call("-C", str(homes["alba"]), "doctor", "--json").json["findings"]
+    return [one for one in found if one["check"] == "remote"]
 
 
 def finding(homes: Homes, check: str) -> dict[str, Any]:
@@ -119,6 +125,12 @@ def test_each_hop_to_a_listener_is_named(homes: Homes) -> None:
     with serving(homes.folder, "serve", "relay", "--members", str(members)) as relay:
         add(homes, relay.address, "--key", relay.key)
         assert wrong(homes) == []
+        homes.sync("alba")
+        assert "writing" in {one["hop"] for one in hops(homes)}
+        assert wrong(homes) == []
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        assert wrong(homes) == [("remote", "relay", "room")]
+        resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         homes.at("alba", "remote", "remove", "relay")
         homes.at("alba", "remote", "add", "other", "https", relay.address, "--key", "0" * 63 + "1")
         assert wrong(homes) == [("remote", "other", "certificate")]

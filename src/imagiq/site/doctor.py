@@ -141,7 +141,8 @@ def _remotes(seat: Seat, bench: Bench) -> Iterator[Finding]:
         advice = "Add one with `imagiq remote add`, or exchange by `imagiq bundle`."
         yield Finding(check="remote", about=seat.name, ok=False, what="There is no remote.", advice=advice)
     for settings in remotes:
-        for hop in probe(settings, key, pseudonyms, base=seat.path):
+        own = ring.federation.pseudonym(key.public)
+        for hop in probe(settings, key, pseudonyms, own=own, base=seat.path):
             yield Finding(
                 check="remote", about=settings.name, hop=hop.name, ok=hop.ok, what=hop.what, advice=hop.advice
             )

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from imagiq.errors import ImagiqError
+from imagiq.exchange import Remote
 from imagiq.keys import SiteKey
 from imagiq.site.connecting import connect_once
 from imagiq.site.settings import RemoteSettings
@@ -28,6 +29,7 @@ _HOPS: Final = {
     "remote-key": "certificate",
     "remote-tls": "certificate",
     "remote-refused": "admission",
+    "remote-read-only": "rights",
     "remote-full": "room",
     "remote-busy": "quota",
 }
@@ -50,24 +52,25 @@ class Hop:
     advice: str = ""
 
 
-def probe(settings: RemoteSettings, key: SiteKey, pseudonyms: list[str], *, base: Path) -> list[Hop]:
+def probe(settings: RemoteSettings, key: SiteKey, pseudonyms: list[str], *, own: str, base: Path) -> list[Hop]:
     """Go to a remote step by step, and return the steps up to the first that fails.
 
     Args:
         settings: The remote.
         key: The site's key.
         pseudonyms: Of the members: whom to ask for news of.
+        own: This site's: what it has put there already, its wrapped keys, is put there once more, to see that it can be.
         base: What the path of a folder is relative to.
     """
     hops: list[Hop] = []
-    for hop in _hops(settings, key, pseudonyms, base):
+    for hop in _hops(settings, key, pseudonyms, own, base):
         hops.append(hop)
         if not hop.ok:
             break
     return hops
 
 
-def _hops(settings: RemoteSettings, key: SiteKey, pseudonyms: list[str], base: Path) -> Iterator[Hop]:
+def _hops(settings: RemoteSettings, key: SiteKey, pseudonyms: list[str], own: str, base: Path) -> Iterator[Hop]:
     if settings.kind == "folder":
         yield from _folder(base / settings.address, read_only=settings.read_only)
     else:
@@ -78,12 +81,25 @@ def _hops(settings: RemoteSettings, key: SiteKey, pseudonyms: list[str], base: P
             remote.news(pseudonyms)
             for pseudonym in pseudonyms[:1]:
                 next(iter(remote.list(f"{pseudonym}/feeds")), None)
+            is_written = not settings.read_only and _put_again(remote, f"{own}/keys")
         finally:
             remote.close()
     except ImagiqError as error:
         yield Hop(name=_HOPS.get(error.code, "answer"), ok=False, what=error.what, advice=error.advice)
         return
     yield Hop(name="answer", ok=True, what="It answers, and lists what is there.")
+    if is_written:
+        yield Hop(name="writing", ok=True, what="It takes what this site puts there.")
+
+
+def _put_again(remote: Remote, folder: str) -> bool:
+    """Put something once more that is there; tell whether there was anything."""
+    listed = next(iter(remote.list(folder)), None)
+    content = None if listed is None else remote.get(f"{folder}/{listed.name}")
+    if listed is None or content is None:
+        return False
+    remote.replace(f"{folder}/{listed.name}", content)
+    return True
 
 
 def _folder(path: Path, *, read_only: bool) -> Iterator[Hop]:
