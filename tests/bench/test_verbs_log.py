@@ -12,11 +12,9 @@ from imagiq.bench.index_state import INDEX, current_index
 from imagiq.bench.log import Log, log, log_at
 from imagiq.bench.repository import open_repository
 from imagiq.errors import ImagiqError, Misuse, NotFound
-from imagiq.history import Entry
-from imagiq.keys import sign_commit
-from imagiq.objects import Digest, Draft, Parent, Recipe
+from imagiq.objects import Digest, Recipe
 from imagiq.store import FolderStore, Index
-from tests.bench.repositories import Repositories, author
+from tests.bench.repositories import Repositories, forked
 
 
 def index_of(sites: Repositories, name: str) -> Path:
@@ -123,26 +121,6 @@ def test_the_index_follows_every_commit_of_who_writes(sites: Repositories) -> No
     expected = log(bench)
     bench.store.close()
     assert log_at(sites["b"]) == expected
-
-
-def forked(sites: Repositories) -> tuple[Entry, bytes]:
-    """Let b train again, beside its first training: two commits of one number."""
-    bench = open_repository(sites["c"])
-    first = bench.history[sites.trained[1]].commit
-    key = author("b").feed
-    draft = Draft(
-        federation=first.federation,
-        charter=first.charter,
-        feed=first.feed,
-        number=first.number,
-        previous=first.previous,
-        recipe=Recipe("train", 1, {"step": 1, "updates": 1, "progress": "0"}, 8),
-        created="another",
-        study=first.study,
-        parents=(Parent("base", sites.study),),
-        tree=first.tree,
-    )
-    return bench.history[first.digest], sign_commit(draft, key).raw
 
 
 def test_states_that_change_are_changed_in_the_index(sites: Repositories) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from imagiq.cli import main
 from imagiq.cli.group import COMMANDS, group
 from imagiq.cli.printing import escaped
 from imagiq.objects import Recipe, Tree, digest_of
-from tests.bench.repositories import Repositories
+from tests.bench.repositories import Repositories, forked
 
 Captured = pytest.CaptureFixture[str]
 ANY_COLOUR = "\x1b["
@@ -333,3 +334,24 @@ def test_reading_commands_leave_the_repository_as_it_was(sites: Repositories, tm
         assert main(["-C", str(sites["a"]), *arguments]) == 0
     after = {p: p.read_bytes() for p in (sites["a"] / ".imagiq").rglob("*") if p.is_file() and "index" not in p.name}
     assert after == before
+
+
+def test_the_audit_lists_all_deeds_and_ends_with_1_where_a_key_was_used_twice(
+    sites: Repositories, capsys: Captured
+) -> None:
+    assert main(["-C", str(sites["a"]), "audit"]) == 0
+    shown = capsys.readouterr().out
+    assert "merged 2 models" in shown
+    assert "holds, verified" in shown
+    assert main(["-C", str(sites["c"]), "audit", "--site", "b", "--json"]) == 0
+    sound = json.loads(capsys.readouterr().out)
+    assert sound["ok"]
+    assert {deed["site"] for deed in sound["deeds"]} == {"b"}
+    _, raw = forked(sites)
+    bench = sites.writable("c")
+    bench.admit([raw], "b")
+    bench.store.close()
+    assert main(["-C", str(sites["c"]), "audit", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["ok"]
+    assert found["problems"]
