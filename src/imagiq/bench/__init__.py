@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from imagiq.bench.admission import Admitted, Limits, Outcome, RefusedCommit, Waiting
-    from imagiq.bench.bench import Author, Bench
+    from imagiq.bench.author import Author
+    from imagiq.bench.bench import Bench
     from imagiq.bench.checks import Checks, Verdict
     from imagiq.bench.models import Models, Want, Whole
 
@@ -31,7 +32,8 @@ __all__ = [
 
 _MODULES: Final = {
     **dict.fromkeys(("Admitted", "Limits", "Outcome", "RefusedCommit", "Waiting"), "admission"),
-    **dict.fromkeys(("Author", "Bench"), "bench"),
+    "Author": "author",
+    "Bench": "bench",
     **dict.fromkeys(("Checks", "Verdict"), "checks"),
     **dict.fromkeys(("Models", "Want", "Whole"), "models"),
 }

@@ -191,13 +191,16 @@ class WaitingRoom:
         return source
 
 
-def waiting_record(commit: Commit, source: str) -> dict[str, JSON]:
-    """Return the journal's record of a commit that waits."""
-    return {"kind": "waiting", "commit": base64.b64encode(commit.raw).decode("ascii"), "source": source}
+def waiting_record(commit: Commit, source: str, at_s: float) -> dict[str, JSON]:
+    """Return the journal's record of a commit that waits. ``at_s``: since when."""
+    raw = base64.b64encode(commit.raw).decode("ascii")
+    return {"kind": "waiting", "commit": raw, "source": source, "at_ms": round(at_s * 1000)}
 
 
-def waiting_in(records: Iterable[Mapping[str, JSON]]) -> Iterator[tuple[bytes, str]]:
-    """Yield the commits that a journal says are waiting, each with whom it came from."""
+def waiting_in(records: Iterable[Mapping[str, JSON]]) -> Iterator[tuple[bytes, str, int]]:
+    """Yield the commits that a journal says are waiting, each with whom it came from, and when on the clock of then, in ms."""
     for record in records:
         if record.get("kind") == "waiting":
-            yield base64.b64decode(str(record.get("commit"))), str(record.get("source"))
+            at_ms = record.get("at_ms")
+            at_ms = at_ms if isinstance(at_ms, int) else 0
+            yield base64.b64decode(str(record.get("commit"))), str(record.get("source")), at_ms

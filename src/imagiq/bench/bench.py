@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from imagiq.bench.admission import (
     Admitted,
@@ -21,6 +20,7 @@ from imagiq.bench.admission import (
     waiting_in,
     waiting_record,
 )
+from imagiq.bench.author import Author, charter_to_write_under
 from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.known import Known
 from imagiq.bench.models import Models
@@ -28,7 +28,7 @@ from imagiq.clock import Clock
 from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable
 from imagiq.federation import Standing, StudyHistory
 from imagiq.history import Entry, History
-from imagiq.keys import FeedKey, SiteKey, certify, sign_commit
+from imagiq.keys import certify, sign_commit
 from imagiq.objects import (
     JSON,
     Certificate,
@@ -39,22 +39,15 @@ from imagiq.objects import (
     Parent,
     Recipe,
     Tree,
+    digest_of,
     parse_charter,
     parse_digest,
 )
 from imagiq.store import Store
 
-__all__ = ["Author", "Bench"]
+__all__ = ["Bench"]
 
 STALE_RECORDS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """The keys with which a site writes: its own, and that of the feed of this store."""
-
-    site: SiteKey
-    feed: FeedKey
 
 
 class Bench:
@@ -143,7 +136,8 @@ class Bench:
                     self.verdicts[commit] = Verdict(record.get("verdict"))
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
-        for raw, source in waiting_in(records):
+        for raw, source, at_ms in waiting_in(records):
+            self.first_seen_s.setdefault(digest_of(raw), min(self._clock.now_s(), at_ms / 1000))
             self._admit_one(raw, source, remember=False)
             self._waiting_records += 1
         self._write_admitted()
@@ -153,7 +147,8 @@ class Bench:
         """Leave the records of commits out that no longer wait, once they are many beside all that is read for it."""
         if self._waiting_records > 2 * len(self.waiting) + STALE_RECORDS + len(self.history) // 8:
             others = [record for record in self.store.journal.read() if record.get("kind") != "waiting"]
-            self.store.journal.rewrite([*others, *(waiting_record(c, s) for c, s in self.waiting.commits())])
+            waiting = [waiting_record(c, s, self.first_seen_s.get(c.digest, 0.0)) for c, s in self.waiting.commits()]
+            self.store.journal.rewrite([*others, *waiting])
             self._waiting_records = len(self.waiting)
 
     def _put_in_order(self, commits: Sequence[Commit]) -> None:
@@ -230,6 +225,7 @@ class Bench:
         if missing:
             already = commit.digest in self.waiting
             kept = self.waiting.enter(commit, missing, source)
+            self.known.witnessed.note(commit)
             if kept and remember and not already:
                 self._remember_waiting(commit, source)
             return Waiting(commit, missing, kept)
@@ -239,11 +235,13 @@ class Bench:
 
     def _remember_waiting(self, commit: Commit, source: str) -> None:
         """Note in the journal that a commit waits; what a failing disk does not take may not wait, and comes again."""
+        now_s = self._clock.now_s()
         try:
-            self.store.journal.append([waiting_record(commit, source)], durable=False)
+            self.store.journal.append([waiting_record(commit, source, now_s)], durable=False)
         except Unreachable:
             self.waiting.leave(commit.digest)
             raise
+        self.first_seen_s[commit.digest] = now_s
         self._waiting_records += 1
 
     def _take(self, commit: Commit) -> Entry:
@@ -349,7 +347,7 @@ class Bench:
             raise Misuse("bench-read-only", "This bench has no keys to write with.", "Open it as its site.")
         self._ensure_open()
         self.finish_in_doubt()
-        under = self._charter_to_write_under(self.author, charter)
+        under = charter_to_write_under(self.author, self.standing, charter)
         feed = self.author.feed.public
         heads = self.history.heads.get(feed, ())
         previous = max((self.history[head] for head in heads), key=lambda e: (e.commit.number, e.digest), default=None)
@@ -378,21 +376,6 @@ class Bench:
         if entry is None:  # pragma: no cover - finish_in_doubt returns the entry of what it was given
             raise Unreachable("commit-lost", "The commit could not be written.", "Try again.")
         return entry
-
-    def _charter_to_write_under(self, author: Author, wanted: Digest | None) -> Digest:
-        ruling = self.standing.ruling
-        under = wanted or (ruling.digest if ruling is not None else None)
-        if under is None:
-            raise Misuse(
-                "federation-not-founded", "Not all founders have voted for the charter yet.", "Sync, and wait."
-            )
-        if author.site.public not in self.standing.charters[under].names_by_site_key:
-            raise Refused(
-                "author-no-member",
-                "This site is no member by the charter that its commit would name, so that everybody would refuse it.",
-                "Ask the federation's voters to let it join.",
-            )
-        return under
 
     def finish_in_doubt(self) -> Entry | None:
         """Write the own commit that a failing disk may or may not have kept, if there is one."""

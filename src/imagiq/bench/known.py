@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from itertools import islice
 
 from imagiq.errors import Refused
 from imagiq.federation import Standing, State, Step, Study, StudyHistory, check_permitted, parse_study
 from imagiq.federation.notices import NOTICES
+from imagiq.federation.unheard import Witnessed
 from imagiq.history import Entry, History
 from imagiq.objects import Charter, Commit, Digest, Seen
 
@@ -29,6 +31,8 @@ class Known:
     def __init__(self, founding: Charter, site: str, steps: dict[Digest, Step] | None = None) -> None:
         self.history = History()
         self.standing = Standing(self.history, founding)
+        self.witnessed = Witnessed(self.history)
+        """What others say that they know, and this store does not."""
         self.accused: dict[Digest, None] = {}
         """The merges that somebody calls FALSE, in the order of the claims."""
         self.notices: dict[str, list[Digest]] = {name: [] for name in sorted(NOTICES)}
@@ -45,6 +49,7 @@ class Known:
         """Put an admitted commit in its place."""
         entry = self.history.add(commit)
         self.standing.note(entry)
+        self.witnessed.note(commit)
         if commit.recipe.name == "attest" and commit.recipe.parameters.get("verdict") == "FALSE":
             self.accused |= dict.fromkeys(commit.parents_in("input"))
         if commit.recipe.name in NOTICES:
@@ -60,10 +65,17 @@ class Known:
         return entry
 
     def unwitnessed(self, feed: str) -> tuple[Seen, ...]:
-        """Return the heads of feeds other than ``feed`` that no own commit has witnessed yet, sorted."""
-        others = [other for other in self._news if other != feed][:SEEN_AT_ONCE]
-        heads = (self.history[head].commit for other in others for head in self.history.heads[other])
-        return tuple(sorted(Seen(h.feed, h.number, h.digest) for h in heads if h.digest not in self._witnessed))
+        """Return the heads of feeds other than ``feed`` that no own commit has witnessed yet, sorted.
+
+        What is void is not witnessed: nobody passes it on, so whoever lacks it would blame a remote for that.
+        """
+        new = (heads for other in self._news if other != feed and (heads := self._new_heads(other)))
+        return tuple(sorted(seen for heads in islice(new, SEEN_AT_ONCE) for seen in heads))
+
+    def _new_heads(self, feed: str) -> list[Seen]:
+        heads = (self.history[head].commit for head in self.history.heads[feed])
+        new = (h for h in heads if self.standing.state(h.digest) is not State.VOID)
+        return [Seen(feed, h.number, h.digest) for h in new if h.digest not in self._witnessed]
 
     def _index(self, entry: Entry) -> None:
         commit = entry.commit

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from imagiq.bench.bench import Author, Bench
+from imagiq.bench.author import Author
+from imagiq.bench.bench import Bench
 from imagiq.bench.catalogue import Catalogue
 from imagiq.bench.checks import Checks
 from imagiq.bench.place import find, holds_repository, store_folder

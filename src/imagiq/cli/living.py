@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from imagiq.cli.printing import escaped
-from imagiq.cli.up import in_words
+from imagiq.cli.up import in_words as told_in_words
 from imagiq.clock import SystemClock
+from imagiq.site.freshness import ADVICE, in_words
 from imagiq.site.running import Told
 from imagiq.site.status import FederationStatus, RemoteStatus, SiteStatus, Status, StudyStatus
 
@@ -45,7 +46,7 @@ class Living:
 
     def tell(self, told: Told) -> None:
         """Print a line above the status."""
-        self._console.print(Text.from_ansi(in_words(told)))
+        self._console.print(Text.from_ansi(told_in_words(told)))
 
     def show(self, status: Status) -> None:
         """Draw, if something has changed or times are old."""
@@ -78,6 +79,9 @@ def _federation(one: FederationStatus, now_s: float) -> Iterator[RenderableType]
     ):
         if rows:
             yield _table(title, rows)
+    for unheard in one.unheard:
+        since = ago(unheard.since_s, now_s)
+        yield Text(f"  {escaped(in_words(unheard))} First said {since}. {ADVICE}", "yellow")
 
 
 def _table(title: str, rows: list[tuple[str | Text, ...]]) -> Table:

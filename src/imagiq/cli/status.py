@@ -9,9 +9,9 @@ import click
 from imagiq.cli.homes import JSON_OPTION
 from imagiq.cli.printing import as_document, say, width
 from imagiq.clock import SystemClock
-from imagiq.site.home import Home, Seat, find_home
+from imagiq.site.home import find_home
 from imagiq.site.snapshot import status_at_rest
-from imagiq.site.status import FederationStatus, SiteStatus, Status, status_of
+from imagiq.site.status import FederationStatus, SiteStatus, Status, UnheardStatus, status_of
 
 __all__ = ["command"]
 
@@ -26,9 +26,10 @@ def command(folder: Path, *, wants_json: bool) -> None:
     """
     home, name = find_home(folder)
     seats = home.seats() if name is None else (home.seat(name),)
-    status = _status(home, seats)
+    clock = SystemClock()
+    status = status_of(home.path, home.holder()) or status_at_rest(home, seats, clock)
     chosen = tuple(one for one in status.federations if one.name in {seat.name for seat in seats})
-    now_s = SystemClock().now_s()
+    now_s = clock.now_s()
     if wants_json:
         shown = [_json(one, now_s) for one in chosen]
         say(as_document({"command": "status", "pid": status.pid, "federations": shown}))
@@ -39,10 +40,6 @@ def command(folder: Path, *, wants_json: bool) -> None:
 
     say(f"up, pid {status.pid}" if status.pid is not None else "not running: start it with `imagiq up`")
     Console(width=width(), highlight=False).print(drawn(Status(pid=status.pid, federations=chosen), now_s))
-
-
-def _status(home: Home, seats: tuple[Seat, ...]) -> Status:
-    return status_of(home.path, home.holder()) or status_at_rest(home, seats)
 
 
 def _json(one: FederationStatus, now_s: float) -> dict[str, object]:
@@ -66,6 +63,17 @@ def _json(one: FederationStatus, now_s: float) -> dict[str, object]:
         ],
         "sites": [_site(site, now_s) for site in one.sites],
         "studies": one.studies,
+        "unheard": [_unheard(unheard, now_s) for unheard in one.unheard],
+    }
+
+
+def _unheard(one: UnheardStatus, now_s: float) -> dict[str, object]:
+    return {
+        "site": one.site,
+        "feed": one.feed,
+        "here": one.here,
+        "known_to": one.known_to,
+        "age_s": _age_s(one.since_s, now_s),
     }
 
 

@@ -20,6 +20,7 @@ from imagiq.errors import ImagiqError
 from imagiq.exchange import Keyring
 from imagiq.site.failures import newest_report
 from imagiq.site.founding import my_key
+from imagiq.site.freshness import ADVICE, in_words, long_unheard
 from imagiq.site.home import Home, Seat
 from imagiq.site.probing import probe
 from imagiq.site.sources import SiteCases
@@ -38,7 +39,8 @@ class Finding:
     """What came of one check.
 
     Attributes:
-        check: ``clock``, ``disk``, ``keys``, ``repository``, ``remote``, ``data``, ``gpu`` or ``failures``.
+        check: ``clock``, ``disk``, ``keys``, ``repository``, ``remote``, ``news``, ``data``, ``gpu`` or
+            ``failures``.
         about: Which remote or federation; "" for the site.
         hop: Of a remote, the step.
         ok: Whether all is well.
@@ -61,7 +63,7 @@ def examine(home: Home, clock: Clock) -> Iterator[Finding]:
     yield from _disk(home)
     newest: list[str] = []
     for seat in home.seats():
-        yield from _guarded("repository", seat.name, lambda seat=seat: _seat(home, seat, newest))  # type: ignore[misc]
+        yield from _guarded("repository", seat.name, lambda seat=seat: _seat(home, seat, clock, newest))  # type: ignore[misc]
     yield _clock(clock, newest)
     yield from _guarded("data", "", lambda: _data(home))
     yield from _guarded("gpu", "", lambda: _gpu(home))
@@ -103,12 +105,14 @@ def _disk(home: Home) -> Iterator[Finding]:
         yield Finding(check="disk", about=about, ok=not advice, what=what, advice=advice)
 
 
-def _seat(home: Home, seat: Seat, newest: list[str]) -> Iterator[Finding]:
-    bench = open_repository(seat.path)
+def _seat(home: Home, seat: Seat, clock: Clock, newest: list[str]) -> Iterator[Finding]:
+    bench = open_repository(seat.path, clock=clock)
     newest += [entry.commit.created for entry in bench.history]
     yield Finding(check="repository", about=seat.name, ok=True, what=f"{len(bench.history)} commits can be read.")
     yield from _guarded("keys", seat.name, lambda: _membership(home, seat, bench))
     yield from _guarded("remote", seat.name, lambda: _remotes(seat, bench))
+    for unheard in long_unheard(bench, clock.now_s()):
+        yield Finding(check="news", about=seat.name, ok=False, what=in_words(unheard), advice=ADVICE)
 
 
 def _membership(home: Home, seat: Seat, bench: Bench) -> Iterator[Finding]:

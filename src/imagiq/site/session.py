@@ -26,6 +26,7 @@ from imagiq.learning import Learner, close, find
 from imagiq.objects import Charter, Digest
 from imagiq.site.agenda import answer_of, requests_of
 from imagiq.site.failures import report_of, schema_of_study, write_report
+from imagiq.site.freshness import Newcomer
 from imagiq.site.home import Home, Seat
 from imagiq.site.site import Local, Planned, Site
 from imagiq.site.sources import SiteCases
@@ -86,6 +87,10 @@ class Session:
         asked = joined.get("name") if isinstance(joined, Mapping) else None
         name = self.charter.names_by_site_key.get(self.key.public, asked)
         return name if isinstance(name, str) else self.home.settings.name
+
+    @cached_property
+    def _newcomer(self) -> Newcomer:
+        return Newcomer(self.bench, self.key.public)
 
     @cached_property
     def site(self) -> Site:
@@ -187,6 +192,8 @@ class Session:
         invited = joined.get("charter") if isinstance(joined, Mapping) else None
         if self.is_member and isinstance(invited, str) and invited not in self.bench.standing.line.enacted:
             site.paused = "the charter that its invitation named: what remotes give is older"
+        if self.is_member and site.paused is None:
+            site.paused = self._newcomer.waits_for()
 
     def close(self) -> None:
         """Let go of the repository; a second call does nothing."""

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from imagiq.bench import Bench
 from imagiq.bench.repository import open_repository
+from imagiq.clock import Clock
 from imagiq.errors import ImagiqError
 from imagiq.exchange import Closed
 from imagiq.federation import Action, Evaluate, Finished, Merge, Study, Train, Wait, Work
 from imagiq.objects import Digest
 from imagiq.site.agenda import StudyItem, studies_of
 from imagiq.site.founding import my_name
+from imagiq.site.freshness import long_unheard
 from imagiq.site.home import Home, Seat
 from imagiq.site.line import Line
 from imagiq.site.running import Running
@@ -50,6 +52,7 @@ def _running_status(running: Running) -> FederationStatus:
         trouble=_trouble(running.trouble),
         remotes=tuple(_remote(line.settings, line) for line in running.lines.values()),
         sites=tuple(_sites(bench, site.name, running.lines)),
+        unheard=long_unheard(bench, session.clock.now_s()),
         studies=tuple(_study(item, actions.get(item.study.digest), running) for item in items),
     )
 
@@ -59,14 +62,14 @@ def closed_status(seat: Seat, error: ImagiqError) -> FederationStatus:
     return FederationStatus(name=seat.name, trouble=_trouble(error))
 
 
-def status_at_rest(home: Home, seats: tuple[Seat, ...]) -> Status:
+def status_at_rest(home: Home, seats: tuple[Seat, ...], clock: Clock) -> Status:
     """Return how a site is that does not run, from what it has on its disk."""
-    return Status(pid=None, federations=tuple(_at_rest(home, seat) for seat in seats))
+    return Status(pid=None, federations=tuple(_at_rest(home, seat, clock) for seat in seats))
 
 
-def _at_rest(home: Home, seat: Seat) -> FederationStatus:
+def _at_rest(home: Home, seat: Seat, clock: Clock) -> FederationStatus:
     try:
-        bench = open_repository(seat.path)
+        bench = open_repository(seat.path, clock=clock)
         me = my_name(home, seat, bench)
         charter = bench.standing.ruling
         return FederationStatus(
@@ -76,6 +79,7 @@ def _at_rest(home: Home, seat: Seat) -> FederationStatus:
             is_member=charter is not None and me in {member.name for member in charter.members},
             remotes=tuple(map(_remote, seat.remotes())),
             sites=tuple(_sites(bench, me, {})),
+            unheard=long_unheard(bench, clock.now_s()),
             studies=tuple(_study(item, None, None) for item in studies_of(home, seat, bench, me)),
         )
     except ImagiqError as error:

@@ -23,6 +23,7 @@ __all__ = [
     "Status",
     "StudyStatus",
     "Trouble",
+    "UnheardStatus",
     "read_status",
     "status_of",
     "write_status",
@@ -108,6 +109,25 @@ class StudyStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnheardStatus:
+    """A feed of which members know commits that have not come here.
+
+    Attributes:
+        site: Whose feed it is; "": nothing of it is here.
+        feed: Its key.
+        here: The number of its last commit here; 0: there is none.
+        known_to: Who knows more, each with the number that it knows of.
+        since_s: Since when that shows here.
+    """
+
+    site: str
+    feed: str
+    here: int
+    known_to: Mapping[str, int]
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FederationStatus:
     """A federation.
 
@@ -121,6 +141,7 @@ class FederationStatus:
         remotes: Its remotes.
         sites: Its members.
         studies: Its studies.
+        unheard: What members know and no remote gives.
     """
 
     name: str
@@ -132,6 +153,7 @@ class FederationStatus:
     remotes: tuple[RemoteStatus, ...] = ()
     sites: tuple[SiteStatus, ...] = ()
     studies: tuple[StudyStatus, ...] = ()
+    unheard: tuple[UnheardStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +223,15 @@ def _parse(raw: Any) -> Status:  # noqa: ANN401 - what a file holds
 def _federation(raw: dict[str, Any]) -> FederationStatus:
     remotes = (RemoteStatus(**{**one, "trouble": _trouble(one["trouble"])}) for one in raw.pop("remotes"))
     sites, studies = (SiteStatus(**one) for one in raw.pop("sites")), (StudyStatus(**one) for one in raw.pop("studies"))
-    trouble = _trouble(raw.pop("trouble"))
-    return FederationStatus(**raw, trouble=trouble, remotes=tuple(remotes), sites=tuple(sites), studies=tuple(studies))
+    unheard = (UnheardStatus(**one) for one in raw.pop("unheard"))
+    return FederationStatus(
+        trouble=_trouble(raw.pop("trouble")),
+        remotes=tuple(remotes),
+        sites=tuple(sites),
+        studies=tuple(studies),
+        unheard=tuple(unheard),
+        **raw,
+    )
 
 
 def _trouble(raw: dict[str, str] | None) -> Trouble | None:

@@ -88,4 +88,4 @@ def _performed(session: Session, planned: Planned) -> Entry | None:
 
 def _is_done(session: Session) -> bool:
     actions = session.site.actions().values()
-    return all(isinstance(action, Finished) for action in actions)
+    return session.site.paused is None and all(isinstance(action, Finished) for action in actions)
