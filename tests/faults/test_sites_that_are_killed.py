@@ -6,9 +6,12 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
+from imagiq.site.home import Home
+from tests.faults.conftest import PLUGIN
 from tests.faults.course import ENVIRONMENT, NAMES, Course, course_of
 from tests.faults.stopped_in import PLACES
 from tests.site.processes import until
@@ -47,6 +50,37 @@ def test_a_site_that_is_killed_in_any_phase_holds_nobody_up_and_comes_back_by_it
     steps = [entry.commit.recipe for entry in town.own("dora") if entry.commit.recipe.name == "train"]
     assert len({recipe.parameters["step"] for recipe in steps}) == len(steps), "no step was counted twice"
     course.check_logs(*NAMES)
+
+
+def test_a_site_that_is_upgraded_in_the_middle_of_a_study_waits_for_its_owner_and_then_goes_on(
+    course: Course, tmp_path: Path
+) -> None:
+    town, newer = course.town, tmp_path / "plugin"
+    copytree(PLUGIN, newer)
+    (newer / "steady-1.dist-info").rename(newer / "steady-2.dist-info")
+    metadata = newer / "steady-2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text("utf-8").replace("Version: 1", "Version: 2"), "utf-8")
+    town.homes.at("dora", "down")
+    town.running.pop("dora").wait(30)
+    town.up("dora", environment={"PYTHONPATH": ENVIRONMENT["PYTHONPATH"].replace(str(PLUGIN), str(newer))})
+    town.wait_until_up("dora")
+
+    def waits_for() -> str:
+        studies = [study for one in town.status("dora")["federations"] for study in one["studies"]]
+        return " ".join(str(study["why"]) for study in studies)
+
+    until("dora waits for its owner", lambda: "steady 2, which never ran here" in waits_for(), within_s=30)
+    trained = len(town.made("dora", "train")["dora"])
+    with course.fault(*OTHERS):
+        pass
+    assert len(town.made("dora", "train")["dora"]) == trained
+    Home(town.homes["dora"]).seat().decisions.let_run("steady 2")
+    course.wait_for_more("dora")
+    course.wait_until_caught_up("dora", *OTHERS)
+    course.check_logs(*NAMES)
+    town.homes.at("dora", "down")
+    town.running.pop("dora").wait(30)
+    course.up("dora")
 
 
 def test_two_of_four_that_are_killed_at_once_hold_up_neither_of_the_others(course: Course) -> None:
