@@ -24,8 +24,9 @@ from imagiq.bench.author import Author, charter_to_write_under
 from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.known import Known
 from imagiq.bench.models import Models
+from imagiq.bench.unread import UnreadRoom
 from imagiq.clock import Clock
-from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable
+from imagiq.errors import Corrupt, ImagiqError, Misuse, Refused, Unreachable, Unsupported
 from imagiq.federation import Standing, StudyHistory
 from imagiq.history import Entry, History
 from imagiq.keys import certify, sign_commit
@@ -120,9 +121,11 @@ class Bench:
         self._unjudged: dict[Digest, set[Digest]] = {}
         self._unwritten: list[Entry] = []
         self._waiting_records = 0
+        self.unread = UnreadRoom(None if self.read_only else self.store.journal)
 
-    def _recall(self, records: Iterable[Mapping[str, JSON]]) -> None:
+    def _recall(self, records: Sequence[Mapping[str, JSON]]) -> None:
         self.models.recall(records)
+        self.unread.recall(records)
         called_false = (name for name, why in self.models.set_aside.items() if why.startswith("merge-false"))
         self.verdicts |= dict.fromkeys(called_false, Verdict.FALSE)
         for record in records:
@@ -220,6 +223,9 @@ class Bench:
             if known is not None:
                 return Admitted(known)
             missing = examine(commit, self.history, self.standing, self.founding.digest)
+        except Unsupported as error:
+            self.unread.note(digest_of(raw), "", source, error)
+            return RefusedCommit(error)
         except ImagiqError as error:
             return RefusedCommit(error)
         if missing:

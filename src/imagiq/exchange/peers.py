@@ -168,7 +168,7 @@ def _pull_once(bench: Bench, peer: Peer) -> None:
         for digest in sorted(bench.waiting.missing):
             raw = peer.fetch(digest, CHARTER_LIMIT)
             if raw is not None:
-                _admit_charter(bench, raw)
+                _admit_charter(bench, digest, raw, peer.name)
         if (known, waiting) == (len(bench.history), len(bench.waiting)):
             break
         wishes = asks(bench.history, {}, bench.waiting.missing)
@@ -208,8 +208,17 @@ def _in_turns(bench: Bench, answers: Sequence[Iterator[bytes]]) -> Iterator[byte
                 yield raw
 
 
-def _admit_charter(bench: Bench, raw: bytes) -> None:
+def _admit_charter(bench: Bench, digest: Digest, raw: bytes, source: str) -> None:
     try:
         bench.admit_charter(raw)
-    except (BudgetSpent, Corrupt, Refused, Unsupported):
+    except Unsupported as error:
+        if digest_of(raw) == digest:
+            bench.unread.note(digest, _site_that_names(bench, digest), source, error)
+    except (BudgetSpent, Corrupt, Refused):
         return
+
+
+def _site_that_names(bench: Bench, digest: Digest) -> str:
+    """Return the key of a site whose commit waits for an object; "": none whose feed is known."""
+    firsts = (bench.history.at(commit.feed, 1) for commit in bench.waiting.waiting_for(digest))
+    return next((bench.history[first[0]].site for first in firsts if first), "")

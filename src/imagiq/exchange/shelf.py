@@ -13,7 +13,7 @@ from typing import Final
 
 from imagiq.bench import Bench
 from imagiq.clock import Clock
-from imagiq.errors import ImagiqError, Unreachable
+from imagiq.errors import ImagiqError, Unreachable, Unsupported
 from imagiq.exchange.again import Again
 from imagiq.exchange.names import SealedNames
 from imagiq.exchange.remote import BLOBS, FEEDS, KEYS, OBJECT_LIMIT, Listed, Remote, parse_entry
@@ -21,7 +21,7 @@ from imagiq.exchange.ring import Held, Keyring
 from imagiq.exchange.sealing import key_id_in, sealed_size
 from imagiq.exchange.turns import Turns
 from imagiq.exchange.wraps import WRAPS_LIMIT, Wraps
-from imagiq.objects import COMMIT_LIMIT, Commit, Digest
+from imagiq.objects import COMMIT_LIMIT, Commit, Digest, digest_of
 
 __all__ = ["Shelf"]
 
@@ -290,7 +290,14 @@ class Shelf:
         if raw is None or held is None or held.key.purpose != "commits":
             return False
         try:
-            commit = self.bench.checks.commit(held.key.open(entry.sealed, raw, limit=COMMIT_LIMIT))
+            plain = held.key.open(entry.sealed, raw, limit=COMMIT_LIMIT)
+        except ImagiqError:
+            return False
+        try:
+            commit = self.bench.checks.commit(plain)
+        except Unsupported as error:
+            self.bench.unread.note(digest_of(plain), held.statement.author, self.remote.name, error)
+            return False
         except ImagiqError:
             return False
         self.placed.add(commit.digest)
@@ -390,6 +397,9 @@ class Shelf:
                 continue
             try:
                 wraps = self.ring.learn(raw, self.sites)
+            except Unsupported as error:
+                self.bench.unread.note(digest_of(raw), self.sites.get(site, ""), self.remote.name, error, lasts=False)
+                continue
             except ImagiqError:  # a bad object counts as missing
                 continue
             if wraps.statement.key == key:

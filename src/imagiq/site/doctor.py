@@ -20,7 +20,7 @@ from imagiq.errors import ImagiqError
 from imagiq.exchange import Keyring
 from imagiq.site.failures import newest_report
 from imagiq.site.founding import my_key
-from imagiq.site.freshness import ADVICE, in_words, long_unheard
+from imagiq.site.freshness import ADVICE, in_words, long_unheard, unread, unread_in_words
 from imagiq.site.home import Home, Seat
 from imagiq.site.probing import probe
 from imagiq.site.sources import SiteCases
@@ -113,6 +113,8 @@ def _seat(home: Home, seat: Seat, clock: Clock, newest: list[str]) -> Iterator[F
     yield from _guarded("remote", seat.name, lambda: _remotes(seat, bench))
     for unheard in long_unheard(bench, clock.now_s()):
         yield Finding(check="news", about=seat.name, ok=False, what=in_words(unheard), advice=ADVICE)
+    for one in unread(bench):
+        yield Finding(check="news", about=seat.name, ok=False, what=unread_in_words(one), advice=one.advice)
 
 
 def _membership(home: Home, seat: Seat, bench: Bench) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Freshness: what members know and no remote gives here, in a few words; and what a newcomer must hear of first."""
+"""Freshness: what members know and no remote gives here, or gives and this version cannot read; what a newcomer must hear of first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from imagiq.bench import Bench
 from imagiq.bench.unheard import unheard
 from imagiq.federation.unheard import Claim, Unheard, claims_before, let_in_by, must_know
 from imagiq.objects import Digest
-from imagiq.site.status import UnheardStatus
+from imagiq.site.status import UnheardStatus, UnreadStatus
 
-__all__ = ["ADVICE", "Newcomer", "in_words", "long_unheard"]
+__all__ = ["ADVICE", "Newcomer", "in_words", "long_unheard", "unread", "unread_in_words"]
 
 ORDINARY_LAG_S: Final = 600.0
 """Who publishes puts what it has seen there first. So what is known of and not here is rare, and mostly a listing that is late."""
@@ -53,6 +53,21 @@ def in_words(one: UnheardStatus) -> str:
     if upto <= one.here:
         return f"{_listed(one.known_to)} {verb} another commit {upto} of {one.site}'s feed than the one here."
     return f"{_listed(one.known_to)} {verb} {one.site}'s feed up to commit {upto}, and here it ends at {one.here}."
+
+
+def unread(bench: Bench) -> tuple[UnreadStatus, ...]:
+    """Return what came from sites that are or were members, or from nobody known, and cannot be read here."""
+    names = {key: name for one in bench.standing.charters.values() for key, name in one.names_by_site_key.items()}
+    return tuple(
+        UnreadStatus(site=names.get(one.site, ""), by=one.source, objects=one.count, what=one.what, advice=one.advice)
+        for one in bench.unread.listed(bench.history, bench.standing)
+    )
+
+
+def unread_in_words(one: UnreadStatus) -> str:
+    """Return as a sentence who sends what this version cannot read."""
+    who = one.site or f"Somebody, by {one.by},"
+    return f"{who} sends what this imagiq cannot read, {one.objects} object{'s' * (one.objects > 1)}: {one.what}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from imagiq.federation import Action, Evaluate, Finished, Merge, Study, Train, W
 from imagiq.objects import Digest
 from imagiq.site.agenda import StudyItem, studies_of
 from imagiq.site.founding import my_name
-from imagiq.site.freshness import long_unheard
+from imagiq.site.freshness import long_unheard, unread
 from imagiq.site.home import Home, Seat
 from imagiq.site.line import Line
 from imagiq.site.running import Running
@@ -53,6 +53,7 @@ def _running_status(running: Running) -> FederationStatus:
         remotes=tuple(_remote(line.settings, line) for line in running.lines.values()),
         sites=tuple(_sites(bench, site.name, running.lines)),
         unheard=long_unheard(bench, session.clock.now_s()),
+        unread=unread(bench),
         studies=tuple(_study(item, actions.get(item.study.digest), running) for item in items),
     )
 
@@ -80,6 +81,7 @@ def _at_rest(home: Home, seat: Seat, clock: Clock) -> FederationStatus:
             remotes=tuple(map(_remote, seat.remotes())),
             sites=tuple(_sites(bench, me, {})),
             unheard=long_unheard(bench, clock.now_s()),
+            unread=unread(bench),
             studies=tuple(_study(item, None, None) for item in studies_of(home, seat, bench, me)),
         )
     except ImagiqError as error:

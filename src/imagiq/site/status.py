@@ -24,6 +24,7 @@ __all__ = [
     "StudyStatus",
     "Trouble",
     "UnheardStatus",
+    "UnreadStatus",
     "read_status",
     "status_of",
     "write_status",
@@ -128,6 +129,25 @@ class UnheardStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadStatus:
+    """What a site sends and this version of imagiq cannot read.
+
+    Attributes:
+        site: The site; "": that is not known.
+        by: By which remote it came first.
+        objects: How many there are.
+        what: What is wrong with them.
+        advice: What to do.
+    """
+
+    site: str
+    by: str
+    objects: int
+    what: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FederationStatus:
     """A federation.
 
@@ -142,6 +162,7 @@ class FederationStatus:
         sites: Its members.
         studies: Its studies.
         unheard: What members know and no remote gives.
+        unread: What came and cannot be read.
     """
 
     name: str
@@ -154,6 +175,7 @@ class FederationStatus:
     sites: tuple[SiteStatus, ...] = ()
     studies: tuple[StudyStatus, ...] = ()
     unheard: tuple[UnheardStatus, ...] = ()
+    unread: tuple[UnreadStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,12 +246,14 @@ def _federation(raw: dict[str, Any]) -> FederationStatus:
     remotes = (RemoteStatus(**{**one, "trouble": _trouble(one["trouble"])}) for one in raw.pop("remotes"))
     sites, studies = (SiteStatus(**one) for one in raw.pop("sites")), (StudyStatus(**one) for one in raw.pop("studies"))
     unheard = (UnheardStatus(**one) for one in raw.pop("unheard"))
+    unread = (UnreadStatus(**one) for one in raw.pop("unread"))
     return FederationStatus(
         trouble=_trouble(raw.pop("trouble")),
         remotes=tuple(remotes),
         sites=tuple(sites),
         studies=tuple(studies),
         unheard=tuple(unheard),
+        unread=tuple(unread),
         **raw,
     )
 
