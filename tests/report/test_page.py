@@ -144,9 +144,59 @@ def test_ticks_are_written_with_the_digits_that_they_have() -> None:
 
 def test_patients_of_sites_that_took_no_part_are_counted_apart(drawn: Report) -> None:
     text = said(drawn)
-    assert "cases held back 15 " in text
-    assert "cases of unseen sites 7 " in text
-    assert "tried on 15 that were never trained on" in text
+    assert "patients held back 15 " in text
+    assert "patients of unseen sites 7 " in text
+    assert "tried on 15 (30 slices) that were never trained on" in text
+
+
+def test_of_images_patients_are_counted_and_of_tables_cases(drawn: Report) -> None:
+    sites = [site for site in drawn.sites if site.takes_part]
+    patients, slices = (sum(getattr(site, name) or 0 for site in sites) for name in ("training", "training_images"))
+    assert slices == 2 * patients
+    assert f"trained on {patients} patients ({slices} slices)" in said(drawn)
+    assert not re.search(r"\bcases (to train|held back|of unseen)", said(drawn))
+    table = report_of(simulate(scenario("local", names=("east",)), cases=cases_of(("east",))))
+    assert re.search(r"trained on \d+ cases and tried on", said(table))
+    assert "slices" not in said(table)
+
+
+def test_every_part_of_a_report_has_its_heading(drawn: Report) -> None:
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", page(drawn))
+    assert headings == [
+        "Dice, by way of working together",
+        "At each site",
+        "What each site gains over going alone",
+        "Beyond its own patients",
+        "What the models draw",
+        "While they learnt",
+        "Who was busy when",
+        "How the models came about",
+        "What it took",
+        "What these numbers can and cannot tell",
+        "Recipes",
+    ]
+    text = page(drawn)
+    for curve in ("over virtual time", "over bytes"):
+        assert curve in text, curve
+    footer = text[text.index("<footer>") :]
+    assert f"seed {drawn.seed}" in footer
+    assert all(f"{name} {version}" in footer for name, version in drawn.versions.items())
+    assert {"Python", "imagiq", "numpy"} <= set(drawn.versions)
+
+
+def test_each_site_shows_what_share_of_the_pooled_line_it_reaches(drawn: Report) -> None:
+    own = drawn.scores_of("own", "dice")
+    together = {key: one for key, one in own.items() if key[0] != "pooled"}
+    assert together
+    text = page(drawn)
+    panels = text[text.index('id="h-sites"') : text.index('id="h-gains"')]
+    for (_, site, at), one in together.items():
+        pooled = own["pooled", site, at]
+        assert one.share_of_pooled == pytest.approx(one.value / pooled.value)
+        assert pooled.share_of_pooled is None
+        assert f'share">{one.share_of_pooled:.0%}<' in panels
+    without = by_hand(score("alone", "own", 0.7, site="east", at="east"))
+    assert 'class="num share"' not in page(without)
 
 
 def test_every_commit_of_a_study_is_counted_also_those_that_only_tell_of_others() -> None:

@@ -89,7 +89,7 @@ def mean_panel(report: Report, kind: str, title: str, note: str) -> Panel | None
 
 
 def site_panels(report: Report) -> list[Panel]:
-    """Return a panel for each site: its own models on its own held-back cases, all on one axis."""
+    """Return a panel for each site: its own models on its own held-back cases or patients, all on one axis."""
     if report.headline is None:
         return []
     found = report.scores_of("own", report.headline.name)
@@ -99,7 +99,7 @@ def site_panels(report: Report) -> list[Panel]:
         scores = {way: one for (way, name, _), one in found.items() if name == site.name}
         note = _cases(site.training, site.held_back)
         if scores and not any(one.counts for one in scores.values()):
-            why = f"Too few held-back cases for its {report.headline.title} to tell anything; it is left out of means."
+            why = f"Too few held-back {report.case}s for its {report.headline.title} to tell anything; it is left out of means."
             panels.append(Panel(title=site.title, note=note, empty=why))
         elif scores:
             panels.append(_panel(report, scores, site.title, note, domain))
@@ -120,7 +120,8 @@ def _domain(scores: Iterable[Score]) -> tuple[float, float]:
 
 
 def _panel(report: Report, scores: Mapping[str, Score], title: str, note: str, domain: tuple[float, float]) -> Panel:
-    classes, marks = colours(report.ways), ticks(*domain)
+    """Return a panel of ways. One with a title stands beside others, and has room for few ticks."""
+    classes, marks = colours(report.ways), ticks(*domain, most=3 if title else 5)
     pooled = next((scores[way.title] for way in report.ways if way.role == "pooled" and way.title in scores), None)
     rows = []
     for way in report.ways:
@@ -137,16 +138,10 @@ def _panel(report: Report, scores: Mapping[str, Score], title: str, note: str, d
                 interval=interval(one.low, one.high) or ("as reported" if one.reported else "too few"),
                 mark=MARKS[said],
                 said=SAID[said],
-                share=_share(way, one, pooled),
+                share="" if one.share_of_pooled is None else f"{one.share_of_pooled:.0%}",
             )
         )
     return Panel(title=title, note=note, rows=tuple(rows), axis=_axis(domain, marks))
-
-
-def _share(way: Way, one: Score, pooled: Score | None) -> str:
-    if pooled is None or pooled.value <= 0 or way.role == "pooled":
-        return ""
-    return f"{one.value / pooled.value:.0%}"
 
 
 def gain_panels(report: Report) -> list[Panel]:

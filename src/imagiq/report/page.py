@@ -25,7 +25,20 @@ __all__ = ["page"]
 MOST_ROWS: Final = 400
 """A table with more rows than this is cut on the page; CSV and JSON hold all."""
 COLUMNS: Final = {
-    "scores": ("way", "kind", "site", "at", "measure", "value", "low", "high", "gain", "gain_low", "gain_high"),
+    "scores": (
+        "way",
+        "kind",
+        "site",
+        "at",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "gain",
+        "gain_low",
+        "gain_high",
+        "share_of_pooled",
+    ),
     "points": ("way", "site", "measure", "at_s", "nbytes", "value"),
     "work": ("site", "way", "kind", "from_s", "to_s", "failed"),
     "commits": ("commit", "site", "way", "kind", "at_s", "cases"),
@@ -58,7 +71,7 @@ def page(report: Report, *, made: str = "") -> str:
         script_digest=digest,
         colours=colours(report.ways),
         figures=_figures(report),
-        hero=mean_panel(report, "mean", "", "each site's model on its own held-back cases, mean over sites"),
+        hero=mean_panel(report, "mean", "", f"each site's model on its own held-back {report.case}s, mean over sites"),
         sites=site_panels(report),
         sites_note=most_panels(report),
         gains=gain_panels(report),
@@ -82,15 +95,14 @@ def _read(name: str) -> str:
 
 
 def _across(report: Report) -> object:
-    note = "every site's model on the held-back cases of every site, mean over all pairs"
-    return mean_panel(report, "across", "On every site's cases", note)
+    note = f"every site's model on the held-back {report.case}s of every site, mean over all pairs"
+    return mean_panel(report, "across", f"On every site's {report.case}s", note)
 
 
 def _unseen(report: Report) -> object:
     names = words.listed([site.title for site in report.sites if not site.takes_part])
-    return mean_panel(
-        report, "unseen mean", f"Unseen: {names}", "every site's model on cases of a site that took no part"
-    )
+    note = f"every site's model on {report.case}s of a site that took no part"
+    return mean_panel(report, "unseen mean", f"Unseen: {names}", note)
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:
@@ -103,9 +115,9 @@ def _figures(report: Report) -> list[tuple[str, str]]:
     moved = [way.bytes_moved for way in studies if way.bytes_moved is not None]
     ended = [way.ended_s for way in studies if way.ended_s is not None]
     found = [("sites", str(len(sites)))]
-    found += [("cases to train on", f"{sum(training)}")] if training else []
-    found += [("cases held back", f"{sum(held_back)}")] if held_back else []
-    found += [("cases of unseen sites", f"{sum(beyond)}")] if sum(beyond) else []
+    found += [(f"{report.case}s to train on", f"{sum(training)}")] if training else []
+    found += [(f"{report.case}s held back", f"{sum(held_back)}")] if held_back else []
+    found += [(f"{report.case}s of unseen sites", f"{sum(beyond)}")] if sum(beyond) else []
     found += [("studies", str(len(studies))), ("commits", str(sum(way.commits for way in studies)))]
     found += [("moved between sites", words.byte_count(sum(moved)))] if moved else []
     found += [(f"{'virtual ' if report.clock == 'virtual' else ''}time", words.duration(max(ended)))] if ended else []

@@ -93,6 +93,7 @@ class _Reader:
             federation=str(self._bench.founding.digest),
             clock="created",
             begins=_date(self._begin_s) if self._entries else "",
+            case="patient" if self._studies and all(map(_is_of_images, self._studies.values())) else "case",
             measures=tuple(map(measure_of, sorted(names, key=_rank))),
             sites=tuple(self._sites()),
             ways=tuple(self._ways()),
@@ -259,6 +260,11 @@ def _unique(titles: Mapping[Digest, str]) -> dict[Digest, str]:
     """Return titles of studies such that no two are the same."""
     times = Counter(titles.values())
     return {digest: f"{title} {digest[:8]}" if times[title] > 1 else title for digest, title in titles.items()}
+
+
+def _is_of_images(study: Study) -> bool:
+    """Tell whether a study's cases are patients with images: only of those does a task name the channels."""
+    return "channels" in study.task.parameters
 
 
 def _rank(name: str) -> tuple[int, str]:

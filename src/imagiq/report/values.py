@@ -25,6 +25,8 @@ class Site:
         title: For people.
         training: Number of training cases; None: not known here.
         held_back: Number of held-back cases; None: not known here.
+        training_images: Number of images of the training cases; None: cases are no images, or that is not known here.
+        held_back_images: Number of images of the held-back cases.
         takes_part: False: models are only tried on its cases.
         speed: How fast it computes beside others; None: not known.
         note: What there is to know about its cases; empty: nothing.
@@ -34,6 +36,8 @@ class Site:
     title: str
     training: int | None = None
     held_back: int | None = None
+    training_images: int | None = None
+    held_back_images: int | None = None
     takes_part: bool = True
     speed: float | None = None
     note: str = ""
@@ -94,6 +98,7 @@ class Score:
         gain: How much better than the models that the sites train alone; None: nothing to compare with.
         gain_low: Lower end of the gain's interval, paired by patient.
         gain_high: Upper end.
+        share_of_pooled: The value as a share of what the pooled line reaches at the same place; None: no such line.
         counts: Whether it rests on enough cases to tell anything; where not, it is left out of means.
         reported: Whether it is only what the site said in its commit.
     """
@@ -109,6 +114,7 @@ class Score:
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    share_of_pooled: float | None = None
     counts: bool = True
     reported: bool = False
 
@@ -250,6 +256,8 @@ class Report:
         seed: The simulation's seed; None: there is none.
         clock: What seconds are: "virtual", or "created" (the clocks of the sites, as they wrote into commits).
         begins: Date and time of the report's beginning, if the clock is that of the sites.
+        case: What a case is called: "patient" where it is all images of one, else "case".
+        image: What an image of a patient is called: "slice" or "volume"; empty: there are none, or that is not known.
         measures: What was measured, the task's headline first.
         sites: The sites.
         ways: The ways of working together.
@@ -270,6 +278,8 @@ class Report:
     seed: int | None = None
     clock: str = "virtual"
     begins: str = ""
+    case: str = "case"
+    image: str = ""
     measures: tuple[Measure, ...] = ()
     sites: tuple[Site, ...] = ()
     ways: tuple[Way, ...] = ()

@@ -11,6 +11,7 @@ __all__ = [
     "answer",
     "byte_count",
     "byte_ticks",
+    "count",
     "decimals",
     "duration",
     "elsewhere",
@@ -86,9 +87,14 @@ def byte_ticks(end: float, *, most: int) -> list[tuple[float, str]]:
     return [(mark, byte_count(mark)) for mark in ticks(0.0, end, most=most)]
 
 
+def count(number: int) -> str:
+    """Return a number with its thousands set apart."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def plural(number: int, one: str, several: str = "") -> str:
     """Return a number with its word."""
-    return f"{number:,} {one if number == 1 else several or one + 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{count(number)} {one if number == 1 else several or one + 's'}"
 
 
 def listed(names: Sequence[str], *, most: int = 6) -> str:
@@ -115,11 +121,16 @@ def subtitle(report: Report) -> str:
     where = "in a simulation on one machine" if report.kind == "simulation" else "as one site's repository tells it"
     parts = [f"{who} worked on {plural(len(studies), 'study', 'studies')}, {where}."]
     if training and held_back:
-        parts.append(
-            f"Models were trained on {plural(sum(training), 'case')} and tried on {sum(held_back):,} that were never "
-            "trained on.".replace(",", "\N{NARROW NO-BREAK SPACE}")
-        )
+        trained = f"{plural(sum(training), report.case)}{_images(report, [site.training_images for site in sites])}"
+        tried = f"{count(sum(held_back))}{_images(report, [site.held_back_images for site in sites])}"
+        parts.append(f"Models were trained on {trained} and tried on {tried} that were never trained on.")
     return " ".join(parts)
+
+
+def _images(report: Report, numbers: Iterable[int | None]) -> str:
+    """Return how many images cases have, to stand behind their number; empty: they have none, or that is not known."""
+    known = [number for number in numbers if number is not None]
+    return f" ({plural(sum(known), report.image)})" if report.image and known else ""
 
 
 def _means(report: Report, kind: str = "mean") -> list[tuple[Way, Score]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imagiq.federation import Action, Finished, Named, StudyHistory, Wait
+from imagiq.imaging.cases import ImageCases
 from imagiq.learning import Learner
 from imagiq.objects import Digest, digest_of
 from imagiq.scoring import Measure
@@ -211,6 +212,9 @@ class _Assembly:
             speed=spec.speed if spec else 0.0,
             training=len(cases.training) if spec else 0,
             held_back=len(cases.held_back),
+            training_images=_images(cases.training) if spec else None,
+            held_back_images=_images(cases.held_back),
+            image=_image(cases.held_back),
             classes=seen.marks.classes if seen else (),
             silent=seen.marks.silent if seen else {},
             warnings=cases.warnings,
@@ -232,6 +236,17 @@ def _gaining(ending: _Ending, before: _Ending | None) -> SiteResult:
     if ending.own is None or before is None or before.own is None:
         return ending.result
     return replace(ending.result, gain=difference(ending.own, before.own))
+
+
+def _images(cases: object) -> int | None:
+    return len(cases.images) if isinstance(cases, ImageCases) else None
+
+
+def _image(cases: object) -> str:
+    """Return what an image of a patient is called: of a plane it is a slice where masks were drawn into it."""
+    if not isinstance(cases, ImageCases):
+        return ""
+    return "volume" if cases.images.ndim > 4 else "slice" if cases.truth.ndim > 1 else "image"
 
 
 def _share(mean: Measures, pooled: Measures) -> dict[str, float]:

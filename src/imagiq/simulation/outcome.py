@@ -46,6 +46,9 @@ class Hospital:
         speed: How fast it computes.
         training: Number of training cases.
         held_back: Number of held-back cases.
+        training_images: Number of images of the training cases, each of which is a patient; None: cases are no images.
+        held_back_images: Number of images of the held-back cases.
+        image: What such an image is called: "slice", "volume" or "image"; empty: cases are no images.
         classes: How many of these are of each class; empty: the task has none, or there are no cases.
         silent: Measures that tell nothing here, since they rest on too few cases, and are left out of means -> what
             there is too little of.
@@ -57,6 +60,9 @@ class Hospital:
     speed: float
     training: int
     held_back: int
+    training_images: int | None = None
+    held_back_images: int | None = None
+    image: str = ""
     classes: tuple[int, ...] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of, score_of
@@ -20,15 +21,18 @@ def report_of(outcome: Outcome) -> Report:
     """Return the report of a simulation."""
     titles = {way.study: way.title for way in outcome.ways}
     course = outcome.course
+    images = {each.image for each in (*outcome.hospitals, *outcome.unseen)} or {""}
     return Report(
         kind="simulation",
         title=outcome.title,
         federation=outcome.federation,
         seed=outcome.seed,
+        case="patient" if all(images) else "case",
+        image="" if not all(images) else images.pop() if len(images) == 1 else "image",
         measures=outcome.measures,
         sites=(*map(_site, outcome.hospitals), *(_site(each, takes_part=False) for each in outcome.unseen)),
         ways=tuple(_way(way, outcome) for way in outcome.lines),
-        scores=tuple(score for way in outcome.lines for score in _scores(way, outcome)),
+        scores=_with_shares([score for way in outcome.lines for score in _scores(way, outcome)], outcome.pooled),
         points=(*_checkpoints(outcome), *_losses(outcome)),
         work=tuple(
             Work(
@@ -63,15 +67,17 @@ def report_of(outcome: Outcome) -> Report:
 
 
 def _site(hospital: Hospital, *, takes_part: bool = True) -> Site:
-    positive = hospital.positive
+    positive, each = hospital.positive, "patients" if hospital.image else "cases"
     return Site(
         name=hospital.name,
         title=hospital.title,
         training=hospital.training if takes_part else None,
         held_back=hospital.held_back,
+        training_images=hospital.training_images,
+        held_back_images=hospital.held_back_images,
         takes_part=takes_part,
         speed=hospital.speed if takes_part else None,
-        note="" if positive is None else f"{positive / hospital.held_back:.0%} of the held-back cases are positive",
+        note="" if positive is None else f"{positive / hospital.held_back:.0%} of the held-back {each} are positive",
     )
 
 
@@ -135,6 +141,22 @@ def _score(
         tells = counts is None or counts.get(at, True)
         score = score_of(value, gain, way=way.title, kind=kind, site=site, at=at, measure=measure, counts=tells)
         yield score.of_few() if at in few else score
+
+
+def _with_shares(scores: list[Score], pooled: Way | None) -> tuple[Score, ...]:
+    """Return scores with the share of what the pooled line reaches at the same place."""
+    reached = {
+        (one.kind, one.site, one.at, one.measure): one.value
+        for one in scores
+        if pooled is not None and one.way == pooled.title and one.value > 0
+    }
+    shares = [reached.get((one.kind, one.site, one.at, one.measure)) for one in scores]
+    return tuple(
+        one
+        if whole is None or pooled is None or one.way == pooled.title
+        else replace(one, share_of_pooled=one.value / whole)
+        for one, whole in zip(scores, shares, strict=True)
+    )
 
 
 def _checkpoints(outcome: Outcome) -> Iterator[Point]:
