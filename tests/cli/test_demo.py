@@ -11,8 +11,12 @@ import pytest
 from rich.console import Console
 
 from imagiq.cli.outcome import show_outcome
-from imagiq.cli.watching import Lines, Watcher
-from imagiq.simulation import Crash, Outcome, World, simulate
+from imagiq.cli.watching import Lines, Watcher, left_in_words
+from imagiq.clock import VirtualClock
+from imagiq.federation import Train
+from imagiq.learning import Advance
+from imagiq.objects import Digest
+from imagiq.simulation import Crash, Happening, Outcome, World, simulate
 from tests.simulation.wards import cases_of, into, scenario
 
 ROOT = Path(__file__).parents[2]
@@ -156,6 +160,49 @@ def test_the_live_table_shows_what_each_site_does() -> None:
     assert "is down" in lines["west"]
     assert "rests" in lines["east"]
     assert lines["east"].split()[2] == "4"
+
+
+def test_the_live_table_shows_the_loss_and_how_long_is_left_while_a_site_trains() -> None:
+    seen: list[World] = []
+    simulate(scenario("local"), cases=cases_of(), progress=into(seen))
+    (world,), clock = seen, VirtualClock()
+    study = world.studies["local"]
+    watcher = Watcher(Console(file=StringIO()), clock)
+    note = watcher.begin(world)
+    model, trained = Digest("a" * 64), study.steps * study.updates
+    for site, done in (("east", trained // 3), ("west", 0)):
+        work = Train(base=model, step=1, progress=0.0)
+        note(Happening(at_s=0.0, site=site, what="began", study=study.digest, work=work))
+        advance = Advance(done=done, budget=study.updates, loss=0.123456 if done else None)
+        note(Happening(at_s=0.5, site=site, what="advance", study=study.digest, advance=advance))
+    clock.advance_to(10.0)
+    paper = Console(width=100, record=True, file=StringIO())
+    paper.print(watcher.drawn())
+    printed = paper.export_text()
+    lines = {line.split()[0]: line for line in printed.splitlines() if line.strip()}
+    assert lines["east"].split()[1:3] == ["trains", "local"]
+    assert "0.1235" in lines["east"]
+    assert lines["east"].split()[-3:] == ["33%", "20", "s"]
+    assert lines["west"].split()[-1] == "0%"  # nothing is done there: what is left cannot be told
+    assert lines["north"].split()[1] == "rests"
+    assert "about 80 s left" in printed  # 3 sites, of whose training a ninth is done in 10 s
+
+
+@pytest.mark.parametrize(
+    ("share", "passed_s", "said"),
+    [
+        (0.0, 50.0, ""),
+        (1.0, 50.0, ""),
+        (0.5, 0.9, ""),
+        (0.5, 10.0, "10 s"),
+        (0.1, 11.0, "99 s"),
+        (0.1, 12.0, "2 min"),
+        (0.01, 60.0, "99 min"),
+        (0.01, 100.0, "2.8 h"),
+    ],
+)
+def test_what_is_left_is_told_in_the_unit_that_suits_it(share: float, passed_s: float, said: str) -> None:
+    assert left_in_words(share, passed_s) == said
 
 
 def test_in_a_pipe_each_measurement_crash_and_start_is_a_line() -> None:
