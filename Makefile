@@ -55,7 +55,7 @@ picture: .venv/.learning ## render the demo's report for README.md (needs Chromi
 science-demo: .venv/.learning ## the brain demonstration on seeds 100 to 104 (docs/results; some 20 processor minutes)
 	$(BIN)/python -m science.phantom $(ARGS)
 
-science-phantom: .venv/.learning ## the same, trained to convergence, on seeds 100 to 102 (some 50 processor minutes)
+science-phantom: .venv/.learning ## the same, trained to convergence, on seeds 100 to 102 (some 60 processor minutes)
 	$(BIN)/python -m science.phantom --steps 750 --updates 2 --converged 0
 	$(BIN)/python -m science.phantom --steps 750 --updates 2 --seeds 100-102 $(ARGS)
 
