@@ -16,6 +16,7 @@ import pytest
 from imagiq.clock import VirtualClock
 from imagiq.errors import Misuse, Unreachable
 from imagiq.exchange import PatientRemote, certificates, https
+from imagiq.exchange import listener as listener_module
 from imagiq.exchange.certificates import certificate_of, tls_context
 from imagiq.exchange.https import HttpsRemote
 from imagiq.exchange.listener import Listener
@@ -197,6 +198,18 @@ def test_nothing_else_can_be_asked(listener: Listener, request_line: str) -> Non
     ):
         secured.sendall(f"{request_line} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
         assert secured.recv(100)[9:12] in {b"404", b"405", b"400"}
+
+
+def test_a_body_that_drips_gives_its_place_back(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "BODY_S", 0.3)
+    context = context_with(certificate_of(ANNA.tls_private), ANNA)
+    with (
+        socket.create_connection(("127.0.0.1", listener.port), timeout=20) as plain,
+        context.wrap_socket(plain) as secured,
+    ):
+        secured.sendall(f"PUT /1/o/{BLOB} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nfew".encode())
+        assert secured.recv(100).startswith(b"HTTP/1.1 408")
+    assert at(listener).put_if_absent(BLOB, b"sealed")
 
 
 def test_a_quota_delays_and_never_refuses_for_good() -> None:

@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from imagiq.clock import Clock, SystemClock
 from imagiq.errors import Misuse, Unreachable, Untrusted
 from imagiq.exchange.certificates import peer_key, tls_context
-from imagiq.exchange.remote import OBJECT_LIMIT, Listed, check_folder, check_name
+from imagiq.exchange.remote import OBJECT_LIMIT, SLOWEST_BYTES_S, Listed, check_folder, check_name
 from imagiq.keys import SiteKey
 
 __all__ = ["LONGEST_POLL_S", "PAGE", "HttpsRemote"]
@@ -28,8 +28,6 @@ __all__ = ["LONGEST_POLL_S", "PAGE", "HttpsRemote"]
 PORT: Final = 8470
 SILENCE_S: Final = 30.0
 """No single read or write takes longer."""
-SLOWEST_BYTES_S: Final = 4096
-"""A line that is slower than this on the whole counts as cut."""
 LONGEST_POLL_S: Final = 20.0
 PAGE: Final = 10_000
 PAGE_LIMIT: Final = PAGE * 128

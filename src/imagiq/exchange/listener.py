@@ -23,13 +23,14 @@ from imagiq.exchange.certificates import peer_key, tls_context, trust
 from imagiq.exchange.folder import FolderRemote
 from imagiq.exchange.https import LONGEST_POLL_S, PAGE
 from imagiq.exchange.quota import Allowance, Quota
-from imagiq.exchange.remote import FEEDS, HEAD, OBJECT_LIMIT, check_folder, check_name
+from imagiq.exchange.remote import FEEDS, HEAD, OBJECT_LIMIT, SLOWEST_BYTES_S, check_folder, check_name
 from imagiq.keys import SiteKey
 
 __all__ = ["Listener"]
 
-BODY_S: Final = 300.0
-"""No body takes longer to come."""
+BODY_S: Final = 30.0
+"""So long a body may take to come, beside what its size takes on the slowest line: nobody holds a place with a few bytes."""
+LONGEST_BODY_S: Final = 300.0
 HANDSHAKE_S: Final = 15.0
 LONGEST_DELAY_S: Final = 10.0
 WATCH_S: Final = 0.1
@@ -252,7 +253,7 @@ class Listener:
             return web.Response(status=503)
         async with self._bodies:
             try:
-                async with asyncio.timeout(BODY_S):
+                async with asyncio.timeout(min(LONGEST_BODY_S, BODY_S + size / SLOWEST_BYTES_S)):
                     body = await request.read()
             except (TimeoutError, ConnectionError, web.HTTPException):
                 return web.Response(status=408)

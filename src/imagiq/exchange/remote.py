@@ -17,6 +17,7 @@ __all__ = [
     "HEAD",
     "KEYS",
     "OBJECT_LIMIT",
+    "SLOWEST_BYTES_S",
     "Listed",
     "Remote",
     "check_folder",
@@ -32,6 +33,8 @@ HEAD: Final = "head"
 
 OBJECT_LIMIT: Final = sealed_size(TREE_LIMIT)
 """Nothing on a remote is larger."""
+SLOWEST_BYTES_S: Final = 4096
+"""A line that is slower than this on the whole counts as cut."""
 
 _HEX64 = "[0-9a-f]{64}"
 _NAME = re.compile(rf"{_HEX64}/(?:feeds/head|feeds/[0-9]{{12}}-{_HEX64}|blobs/{_HEX64}|keys/{_HEX64})")
