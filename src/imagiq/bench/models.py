@@ -176,6 +176,11 @@ class Models:
         sizes = dict(zip(tree.blobs, schema.blob_sizes, strict=True))
         return tuple(Want(blob, size) for blob, size in sizes.items() if not self._store.has(blob))
 
+    def lacks_only_blobs(self, commit: Commit) -> bool:
+        """Tell whether a model's tree and schema are here, so that it is known how much it lacks."""
+        has = self._store.has
+        return commit.tree is not None and has(commit.tree) and has(self.tree(commit.tree).schema)
+
     def receive(self, found: Iterable[Whole]) -> None:
         """Keep what came whole of the wanted objects."""
         self._store.add(whole.raw for whole in found)

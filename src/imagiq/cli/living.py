@@ -13,6 +13,7 @@ from rich.text import Text
 from imagiq.cli.printing import escaped
 from imagiq.cli.up import in_words as told_in_words
 from imagiq.clock import SystemClock
+from imagiq.site.fetches import fetch_in_words
 from imagiq.site.freshness import ADVICE, in_words, unread_in_words
 from imagiq.site.running import Told
 from imagiq.site.status import FederationStatus, RemoteStatus, SiteStatus, Status, StudyStatus
@@ -79,6 +80,8 @@ def _federation(one: FederationStatus, now_s: float) -> Iterator[RenderableType]
     ):
         if rows:
             yield _table(title, rows)
+    if one.fetching is not None:
+        yield Text(f"  {escaped(fetch_in_words(one.fetching))}", "green")
     for unread in one.unread:
         yield Text(f"  {escaped(unread_in_words(unread))} {escaped(unread.advice)}", "yellow")
     for unheard in one.unheard:

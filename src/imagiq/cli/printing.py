@@ -28,6 +28,7 @@ __all__ = [
     "metrics_as_json",
     "number",
     "painted",
+    "passing",
     "progress",
     "rounded",
     "say",
@@ -121,10 +122,15 @@ def as_document(content: Mapping[str, object]) -> str:
 
 def progress(what: str, done: int, of: int) -> None:
     """Show on a terminal how far something is; nothing elsewhere."""
-    if not sys.stderr.isatty() or done % max(1, of // 100):
-        return
-    line = f"{what}: {done} of {of}" if done < of else ""
-    click.echo(f"\r{line:<60}\r", err=True, nl=False)
+    if done % max(1, of // 100) == 0:
+        passing(f"{what}: {done} of {of}" if done < of else "")
+
+
+def passing(line: str) -> None:
+    """Show a line on a terminal that the next one takes the place of, empty: none; nothing elsewhere."""
+    if sys.stderr.isatty():
+        fits = max(40, shutil.get_terminal_size((100, 24)).columns) - 1
+        click.echo(f"\r{line[:fits]:<{fits}}\r", err=True, nl=False)
 
 
 def listed(names: Iterable[str], *, limit: int = 10) -> str:

@@ -63,6 +63,7 @@ def _json(one: FederationStatus, now_s: float) -> dict[str, object]:
         ],
         "sites": [_site(site, now_s) for site in one.sites],
         "studies": one.studies,
+        "fetching": one.fetching,
         "unread": one.unread,
         "unheard": [_unheard(unheard, now_s) for unheard in one.unheard],
     }

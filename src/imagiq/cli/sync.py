@@ -8,9 +8,12 @@ from pathlib import Path
 import click
 
 from imagiq.cli.homes import JSON_OPTION, done_as_json, error_as_json, seats_at, show_done, show_error
-from imagiq.cli.printing import as_document, columns, escaped, say
+from imagiq.cli.printing import as_document, columns, escaped, passing, say
+from imagiq.exchange import Fetched
+from imagiq.history import Entry
+from imagiq.site.fetches import fetch_in_words, fetch_status
 from imagiq.site.home import Home, Seat
-from imagiq.site.session import open_seat
+from imagiq.site.session import Session, open_seat
 from imagiq.site.syncing import RemoteNews, Synced, sync_seat
 
 __all__ = ["command"]
@@ -26,7 +29,7 @@ def command(folder: Path, *, wants_json: bool) -> int:
     """
     home, seats = seats_at(folder)
     with home.lock():
-        found = {seat.name: _sync(home, seat) for seat in seats}
+        found = {seat.name: _sync(home, seat, shows_progress=not wants_json) for seat in seats}
     if wants_json:
         say(as_document({"command": "sync", "federations": [_json(seat, synced) for seat, synced in found.items()]}))
     else:
@@ -35,13 +38,25 @@ def command(folder: Path, *, wants_json: bool) -> int:
     return 1 if any(news.error is not None for synced in found.values() for news in synced.remotes) else 0
 
 
-def _sync(home: Home, seat: Seat) -> Synced:
+def _sync(home: Home, seat: Seat, *, shows_progress: bool) -> Synced:
     with open_seat(home, seat) as session:
-        synced = sync_seat(session)
+        synced = _sync_once(session, shows_progress=shows_progress)
         if not session.has_new_key:
             return synced
     with open_seat(home, seat) as session:
+        return _sync_once(session, shows_progress=shows_progress)
+
+
+def _sync_once(session: Session, *, shows_progress: bool) -> Synced:
+    def show(entry: Entry, fetched: Fetched) -> None:
+        passing(escaped(fetch_in_words(fetch_status(session.bench, entry, fetched))))
+
+    if not shows_progress:
         return sync_seat(session)
+    try:
+        return sync_seat(session, progress=show)
+    finally:
+        passing("")
 
 
 def _show(seat: str, synced: Synced) -> None:

@@ -55,7 +55,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Progress: so many bytes of those that a model lacked are here now, as far as that is known yet."""
+    """Progress: so many bytes of the tensors that a model lacked are here now."""
 
     done: int
     lacked: int
@@ -78,8 +78,8 @@ def fetch_model(
         bench: Where it is lacking.
         commit: An admitted commit.
         peers: Whom to ask. What one does not give, the others are asked for; who is slow holds nobody up.
-        progress: Called as pieces are kept.
-        kept: Called with their names.
+        progress: Called as soon as it is known how much is lacking, and as that is kept.
+        kept: Called with the names of what is kept.
         aside: Entered while this thread waits: others may work at the bench meanwhile.
 
     Raises:
@@ -91,6 +91,9 @@ def fetch_model(
     useful = [peer for peer in peers if not isinstance(peer, Written) or set(peer.writers) != {me}] or list(peers)
     while wants := bench.models.lacking(entry.commit):
         lacked, done = sum(want.limit for want in wants), 0
+        is_known = bench.models.lacks_only_blobs(entry.commit)
+        if is_known:
+            progress(Fetched(0, lacked))
         if len(useful) == 1:
             batches = _batches(_asked(useful[0], wants))
         elif len(wants) == 1:
@@ -102,7 +105,8 @@ def fetch_model(
                 bench.models.receive(found for _, found in batch)
                 done += sum(want.limit for want, _ in batch)
                 kept([want.digest for want, _ in batch])
-                progress(Fetched(done, lacked))
+                if is_known:
+                    progress(Fetched(done, lacked))
         if done == 0:
             return False
     return bench.settle(commit)

@@ -9,7 +9,7 @@ from typing import Final
 
 from imagiq.clock import Clock
 from imagiq.errors import Corrupt, ImagiqError
-from imagiq.exchange import Turns
+from imagiq.exchange import Fetched, Turns
 from imagiq.federation import Wait
 from imagiq.history import Entry
 from imagiq.learning import Advance
@@ -80,6 +80,8 @@ class Running:
         self.lines: dict[str, Line] = {}
         self.doing: Planned | None = None
         self.advance: Advance | None = None
+        self.fetching: tuple[Entry, Fetched] | None = None
+        """The model that is being fetched, and how far that is."""
         self.trouble: ImagiqError | None = None
         """Why nothing can be decided or written here for now."""
         self.needs_reopening = False
@@ -245,12 +247,21 @@ class Running:
         site, before = self.session.site, len(self.session.bench.history)
         lines = sorted(self.lines.values(), key=lambda line: line.is_slow)
         peers = [peer for line in lines if (peer := line.peer) is not None and not (line.is_slow and lines[0].peer)]
-        came = site.fetch(peers, kept=self._pass_on) if peers else 0
+        try:
+            came = site.fetch(peers, progress=self._note_fetched, kept=self._pass_on) if peers else 0
+        finally:
+            if self.fetching is not None:
+                self.fetching = None
+                self._hooks.moved()
         site.attest()
         said = len(self.session.bench.history) > before
         if said:
             self._wake_others(None)
         return bool(came) or said
+
+    def _note_fetched(self, entry: Entry, fetched: Fetched) -> None:
+        self.fetching = (entry, fetched)
+        self._hooks.moved()
 
     def _pass_on(self, entry: Entry, pieces: Sequence[Digest]) -> None:
         for line in list(self.lines.values()):

@@ -146,8 +146,8 @@ class Site:
 
         Args:
             peers: Whom to ask.
-            progress: Called as pieces of a commit's model are kept.
-            kept: Called with their names.
+            progress: Called as soon as it is known how much of a commit's model is lacking, and as that is kept.
+            kept: Called with the names of what is kept.
 
         Returns:
             How many models are complete by that.

@@ -13,6 +13,7 @@ from imagiq.exchange import Closed
 from imagiq.federation import Action, Evaluate, Finished, Merge, Study, Train, Wait, Work
 from imagiq.objects import Digest
 from imagiq.site.agenda import StudyItem, studies_of
+from imagiq.site.fetches import fetch_status
 from imagiq.site.founding import my_name
 from imagiq.site.freshness import long_unheard, unread
 from imagiq.site.home import Home, Seat
@@ -55,6 +56,7 @@ def _running_status(running: Running) -> FederationStatus:
         unheard=long_unheard(bench, session.clock.now_s()),
         unread=unread(bench),
         studies=tuple(_study(item, actions.get(item.study.digest), running) for item in items),
+        fetching=None if running.fetching is None else fetch_status(bench, *running.fetching),
     )
 
 

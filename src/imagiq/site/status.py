@@ -18,6 +18,7 @@ from imagiq.store.owned import writing
 
 __all__ = [
     "FederationStatus",
+    "FetchStatus",
     "RemoteStatus",
     "SiteStatus",
     "Status",
@@ -110,6 +111,25 @@ class StudyStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchStatus:
+    """A model that is being fetched.
+
+    Attributes:
+        commit: Whose model it is.
+        site: Its author.
+        what: What it is, in a few words, such as ``training 12``.
+        done: How many bytes have come of those that were lacking.
+        lacked: How many these were.
+    """
+
+    commit: str
+    site: str
+    what: str
+    done: int
+    lacked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnheardStatus:
     """A feed of which members know commits that have not come here.
 
@@ -163,6 +183,7 @@ class FederationStatus:
         studies: Its studies.
         unheard: What members know and no remote gives.
         unread: What came and cannot be read.
+        fetching: The model that is being fetched; None: none is.
     """
 
     name: str
@@ -176,6 +197,7 @@ class FederationStatus:
     studies: tuple[StudyStatus, ...] = ()
     unheard: tuple[UnheardStatus, ...] = ()
     unread: tuple[UnreadStatus, ...] = ()
+    fetching: FetchStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +269,7 @@ def _federation(raw: dict[str, Any]) -> FederationStatus:
     sites, studies = (SiteStatus(**one) for one in raw.pop("sites")), (StudyStatus(**one) for one in raw.pop("studies"))
     unheard = (UnheardStatus(**one) for one in raw.pop("unheard"))
     unread = (UnreadStatus(**one) for one in raw.pop("unread"))
+    fetching = raw.pop("fetching")
     return FederationStatus(
         trouble=_trouble(raw.pop("trouble")),
         remotes=tuple(remotes),
@@ -254,6 +277,7 @@ def _federation(raw: dict[str, Any]) -> FederationStatus:
         studies=tuple(studies),
         unheard=tuple(unheard),
         unread=tuple(unread),
+        fetching=None if fetching is None else FetchStatus(**fetching),
         **raw,
     )
 

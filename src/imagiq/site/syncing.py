@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from imagiq.errors import ImagiqError, Unreachable
-from imagiq.exchange import Publisher, Remote, RemotePeer
+from imagiq.exchange import Fetched, Publisher, Remote, RemotePeer
 from imagiq.history import Entry, History
 from imagiq.objects import Digest
 from imagiq.site.acting import Done, act, carry_requests
 from imagiq.site.connecting import connect
 from imagiq.site.session import Session
 
-__all__ = ["RemoteNews", "Synced", "connected", "last_of", "sync_seat", "sync_with"]
+Progress: TypeAlias = Callable[[Entry, Fetched], None]
+
+__all__ = ["Progress", "RemoteNews", "Synced", "connected", "last_of", "sync_seat", "sync_with"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +62,20 @@ class Synced:
         return replace(self, remotes=(*failed, *self.remotes))
 
 
-def sync_seat(session: Session, *, insist: bool = False) -> Synced:
+def sync_seat(session: Session, *, insist: bool = False, progress: Progress = lambda *_: None) -> Synced:
     """Sync a federation with all its remotes; one that fails does not keep the others from being asked.
+
+    Args:
+        session: The federation.
+        insist: The owner has just said something: vote even where others did not follow before.
+        progress: Called as models are fetched, with the commit and how far that is.
 
     Raises:
         Unreachable: the own disk failed.
     """
     with ExitStack() as stack:
         peers, failed = connected(session, stack)
-        return sync_with(session, peers, insist=insist).after(failed)
+        return sync_with(session, peers, insist=insist, progress=progress).after(failed)
 
 
 def connected(session: Session, stack: ExitStack) -> tuple[dict[str, RemotePeer], list[RemoteNews]]:
@@ -85,14 +93,20 @@ def connected(session: Session, stack: ExitStack) -> tuple[dict[str, RemotePeer]
     return peers, failed
 
 
-def sync_with(session: Session, peers: Mapping[str, RemotePeer], *, insist: bool = False) -> Synced:
-    """Sync a federation with these remotes: learn from all, do what follows, then publish to all."""
+def sync_with(
+    session: Session,
+    peers: Mapping[str, RemotePeer],
+    *,
+    insist: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Synced:
+    """Sync a federation with these remotes: learn from all, do what follows, then publish to all; see :func:`sync_seat`."""
     before = len(session.bench.history)
     session.start(list(peers.values()))
     at_start = len(session.bench.history) - before
     publishers = {name: Publisher(peer) for name, peer in peers.items() if not peer.read_only}
     news = {name: _learn(session, name, peer) for name, peer in peers.items()}
-    _fetch(session, {name: peer for name, peer in peers.items() if news[name].error is None}, publishers, news)
+    _fetch(session, {n: peer for n, peer in peers.items() if news[n].error is None}, publishers, news, progress)
     if at_start and news:  # asked whether this store is an old one, they brought news already
         first = next(iter(news))
         news[first] = replace(news[first], came=news[first].came + at_start)
@@ -122,6 +136,7 @@ def _fetch(
     peers: Mapping[str, RemotePeer],
     publishers: Mapping[str, Publisher],
     news: dict[str, RemoteNews],
+    progress: Progress,
 ) -> None:
     """Fetch the models that are needed from all remotes side by side, and pass the pieces on where authors do not come."""
     if not peers:
@@ -137,7 +152,7 @@ def _fetch(
 
     first = next(iter(peers))
     try:
-        came = session.site.fetch(list(peers.values()), kept=pass_on)
+        came = session.site.fetch(list(peers.values()), progress=progress, kept=pass_on)
         news[first] = replace(news[first], came=news[first].came + came)
     except Unreachable as error:
         news[first] = replace(news[first], error=error)
