@@ -6,7 +6,9 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from imagiq.errors import Misuse
@@ -41,6 +43,16 @@ def data(**values: object) -> Table:
 def test_a_file_names_hospitals_and_numbers_of_patients() -> None:
     sites = read_cases(data(kind="phantom-brain", hospitals=["a"], patients=[2], size=24, slices=1))
     assert [(name, len(site.training), len(site.held_back)) for name, site in sites.items()] == [("a", 1, 1)]
+
+
+def test_by_which_rule_a_source_parts_patients_is_kept_with_its_cases(tmp_path: Path) -> None:
+    sites = read_cases(data(kind="phantom-brain", hospitals=["a"], patients=[2], size=24, slices=1, held_back=0.5))
+    assert sites["a"].split == {"held_back": 0.5, "validation": 0.2, "judge": "test", "seed": 0}
+    arrays: Any = {"image": np.ones((4, 1, 8, 8)), "mask": np.ones((4, 8, 8), np.uint8), "patient": np.arange(4)}
+    np.savez(tmp_path / "site_x.npz", fold=np.arange(4), **arrays)
+    sites = read_cases(data(kind="slices", path=str(tmp_path), fold=3))
+    assert sites["x"].split == {"fold": 3, "judge": "test"}
+    assert read_cases(data(kind="heart"))["cleveland"].split == {}
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,16 @@ def test_recipes_can_be_copied(drawn: Report) -> None:
             assert found["seed"] == way.seed
 
 
+def test_the_split_of_a_simulation_stands_in_its_report_to_copy() -> None:
+    outcome = simulate(scenario("local", names=("east",)), cases=cases_of(("east",)))
+    assert report_of(outcome).split == ""
+    assert "The split" not in said(report_of(outcome))
+    rule: dict[str, Any] = {"held_back": 0.25, "judge": "test", "seed": 7}
+    report = report_of(replace(outcome, hospitals=(replace(outcome.hospitals[0], split=rule),)))
+    assert tomllib.loads(report.split) == {"data": rule}
+    assert "The split [data] held_back = 0.25" in said(report)
+
+
 def test_a_simulation_leaves_what_a_report_is_made_of(tmp_path: Path) -> None:
     outcome = simulate(scenario("local", "fedavg"), cases=cases_of(), folder=tmp_path / "left")
     report = read_report(tmp_path / "left")

@@ -1,6 +1,6 @@
 """The report: values in, tables, SVG and HTML out."""
 
-from imagiq.report.recipes import recipe_of
+from imagiq.report.recipes import recipe_of, split_as_toml
 from imagiq.report.tables import Table, csv_of, tables_of
 from imagiq.report.values import Commit, Picture, Point, Report, Score, Site, Way, Work, score_of
 from imagiq.report.written import parse_report, report_as_json
@@ -20,5 +20,6 @@ __all__ = [
     "recipe_of",
     "report_as_json",
     "score_of",
+    "split_as_toml",
     "tables_of",
 ]

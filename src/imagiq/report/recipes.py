@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from imagiq.federation import Named, Study
 from imagiq.objects import JSON
 
-__all__ = ["recipe_of"]
+__all__ = ["recipe_of", "split_as_toml"]
 
 BARE = re.compile(r"[A-Za-z0-9_-]+")
 DECIMAL = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+")
@@ -30,6 +30,12 @@ def recipe_of(study: Study) -> str:
         parts += ["", "[study.parameters]", *_pairs(study.strategy.parameters)]
     parts += ["", "[task]", *_task(study.task)]
     return "\n".join(parts) + "\n"
+
+
+def split_as_toml(split: Mapping[str, bool | int | float | str]) -> str:
+    """Return the rule by which cases were parted, as it stands in ``[data]``; empty: it is not known."""
+    told = [f"{key} = {repr(value) if isinstance(value, float) else _value(value)}" for key, value in split.items()]
+    return "\n".join(["[data]", *told]) + "\n" if told else ""
 
 
 def _task(task: Named) -> list[str]:

@@ -268,6 +268,8 @@ class Report:
         pictures: Slices with truth and drawings.
         no_pictures: Why there are none; empty: there are, or there is nothing to show.
         versions: Name of a program -> its version.
+        split: By which rule each site's cases were parted into those to train on and those held back, as TOML; empty: not
+            known here.
         findings: Sentences: what the numbers can and cannot tell.
         warnings: Sentences: what went wrong, or may be worthless.
     """
@@ -290,6 +292,7 @@ class Report:
     pictures: tuple[Picture, ...] = ()
     no_pictures: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    split: str = ""
     findings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

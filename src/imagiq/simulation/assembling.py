@@ -215,6 +215,7 @@ class _Assembly:
             training_images=_images(cases.training) if spec else None,
             held_back_images=_images(cases.held_back),
             image=_image(cases.held_back),
+            split=cases.split,
             classes=seen.marks.classes if seen else (),
             silent=seen.marks.silent if seen else {},
             warnings=cases.warnings,

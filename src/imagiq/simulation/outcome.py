@@ -48,6 +48,7 @@ class Hospital:
         held_back: Number of held-back cases.
         training_images: Number of images of the training cases, each of which is a patient; None: cases are no images.
         held_back_images: Number of images of the held-back cases.
+        split: By which rule its cases were parted; empty: not told.
         image: What such an image is called: "slice", "volume" or "image"; empty: cases are no images.
         classes: How many of these are of each class; empty: the task has none, or there are no cases.
         silent: Measures that tell nothing here, since they rest on too few cases, and are left out of means -> what
@@ -63,6 +64,7 @@ class Hospital:
     training_images: int | None = None
     held_back_images: int | None = None
     image: str = ""
+    split: Mapping[str, bool | int | float | str] = field(default_factory=dict)
     classes: tuple[int, ...] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

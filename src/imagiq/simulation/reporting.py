@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
-from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of, score_of
+from imagiq.report import Commit, Point, Report, Score, Site, Work, recipe_of, score_of, split_as_toml
 from imagiq.report import Way as ReportedWay
 from imagiq.scoring import FEW, Interval
 from imagiq.simulation.outcome import Hospital, Measures, Outcome, SiteResult, Way
@@ -61,6 +61,7 @@ def report_of(outcome: Outcome) -> Report:
         pictures=outcome.pictures,
         no_pictures=outcome.no_pictures,
         versions=_versions(),
+        split=split_as_toml(outcome.hospitals[0].split) if outcome.hospitals else "",
         findings=outcome.findings,
         warnings=outcome.warnings,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, TypeAlias, cast
@@ -20,6 +20,9 @@ from imagiq.site.toml import Table, read_toml, suggestion
 __all__ = ["CasesOfSites", "SiteCases", "SiteTable", "cases_at", "cases_of", "read_cases"]
 
 GROUP = "imagiq.cases"
+BY_FOLD = ("fold", "judge")
+BY_SHARE = ("train_fraction", "held_back", "validation", "judge", "seed")
+"""What the sources call the parameters by which cases are parted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class SiteCases:
         warnings: What may make results at this site worthless, one sentence each.
         is_unseen: Whether the site takes no part: every model is tried on its held-back cases, and nothing else.
         is_shareable: Whether its images may be shown to anybody, such as those of phantoms.
+        split: By which rule they were parted, such as ``held_back`` and ``seed``, as it stands in ``[data]``; empty: not told.
     """
 
     training: Cases
@@ -43,6 +47,7 @@ class SiteCases:
     warnings: tuple[str, ...] = ()
     is_unseen: bool = False
     is_shareable: bool = False
+    split: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that nobody is both trained on and held back, where the cases say whose they are."""
@@ -158,7 +163,19 @@ def read_cases(table: Table) -> dict[str, SiteCases]:
     make = _load(offered[kind], table)
     values = _checked(make, kind, table)
     with table.explaining():
-        return cases_of(make(**values))
+        found, split = cases_of(make(**values)), _split(make, values)
+    return {name: replace(cases, split=split) for name, cases in found.items()}
+
+
+def _split(make: Callable[..., object], values: Mapping[str, object]) -> dict[str, bool | int | float | str]:
+    """Return the rule by which a source parts cases: what is said of it, and what holds where nothing is said."""
+    known = inspect.signature(make).parameters
+    said = {name: values.get(name, parameter.default) for name, parameter in known.items()}
+    if said.get("split") is not None:
+        return {}  # by a file of one's own
+    fold = said.get("fold", -1)
+    names = BY_FOLD if isinstance(fold, int) and fold >= 0 else BY_SHARE
+    return {name: value for name in names if isinstance(value := said.get(name), bool | int | float | str)}
 
 
 def _load(point: EntryPoint, table: Table) -> Callable[..., Iterable[SiteTable]]:
