@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "SPLIT",
     "Advance",
     "Begins",
     "Cases",
@@ -43,6 +44,7 @@ __all__ = [
     "begin",
     "close",
     "find",
+    "own_parameters",
     "predict",
     "predict_each",
     "processors",
@@ -51,6 +53,9 @@ __all__ = [
 
 _PART_OF_MEMORY: Final = 0.9
 """What all workers together take of a machine's memory, if nobody says."""
+
+SPLIT: Final = "split"
+"""A task's parameter that states by which rule each site parts its cases."""
 
 JSON: TypeAlias = "bool | int | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What a schema may hold. There are no floats: a decimal is written as a string."""
@@ -417,10 +422,15 @@ def find(name: str, parameters: Mapping[str, object], resources: Resources | Non
         Conflict: Two installed packages offer different learners under this name.
         Misuse: A parameter is missing or is none of this learner's.
     """
-    make = _load(_chosen(name))
+    make, parameters = _load(_chosen(name)), own_parameters(parameters)
     local = {"resources": resources or Resources()} if "resources" in inspect.signature(make).parameters else {}
     _check_parameters(name, make, parameters)
     return make(**parameters, **local)
+
+
+def own_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's parameters without what it states of the split of the cases: that is for sites, not for learners."""
+    return {name: value for name, value in parameters.items() if name != SPLIT}
 
 
 def _chosen(name: str) -> EntryPoint:

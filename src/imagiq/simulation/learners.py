@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from imagiq.federation import Named
-from imagiq.learning import Learner, Resources, close, find
+from imagiq.learning import Learner, Resources, close, find, own_parameters
 
 __all__ = ["Learners", "MadeLearners"]
 
@@ -37,7 +37,7 @@ class MadeLearners:
                 self._ready[task.name] = self._made[-1]
             elif callable(given):
                 local = {"resources": self._resources} if "resources" in inspect.signature(given).parameters else {}
-                self._made.append(given(**task.parameters, **local))
+                self._made.append(given(**own_parameters(task.parameters), **local))
                 self._ready[task.name] = self._made[-1]
             else:
                 self._ready[task.name] = given

@@ -21,7 +21,7 @@ from imagiq.simulation.reporting import report_of
 from imagiq.simulation.repository import SitesFolder
 from imagiq.simulation.scenario import Scenario, SimulatedStudy
 from imagiq.simulation.world import World
-from imagiq.site.sources import CasesOfSites, SiteCases, cases_of
+from imagiq.site.sources import CasesOfSites, SiteCases, cases_of, parted_as_stated
 from imagiq.site.studies import schema_for
 from imagiq.site.toml import explaining, suggestion
 from imagiq.store import MemoryStore
@@ -236,12 +236,13 @@ def _check_schemas(setting: _Setting) -> None:
 
 def _check_cases(setting: _Setting, learner: Learner) -> None:
     """Check that all cases are those that the task is about, before anything is trained on them."""
-    if isinstance(learner, Checks):
-        for name, cases in setting.cases.items():
-            with explaining(f"Site '{name}'"):
-                for part in (cases.training, cases.held_back):
-                    if len(part):
-                        learner.check(part)
+    for name, cases in setting.cases.items():
+        with explaining(f"Site '{name}'"):
+            if not cases.is_unseen:
+                parted_as_stated(cases, setting.scenario.task)
+            for part in (cases.training, cases.held_back):
+                if isinstance(learner, Checks) and len(part):
+                    learner.check(part)
 
 
 def _world(setting: _Setting, place: SitesFolder | None, progress: Progress | None) -> World:

@@ -41,6 +41,7 @@ from imagiq.site.local import Local
 from imagiq.site.mark import HighWaterMark
 from imagiq.site.needs import accused, asked, named_by, to_check
 from imagiq.site.pen import Pen
+from imagiq.site.sources import SiteCases, parted_as_stated
 from imagiq.site.work import STATE, begin_training, perform
 
 __all__ = ["Local", "Planned", "Site"]
@@ -343,7 +344,7 @@ class Site:
                 recipe=work.recipe(planned.study, self.name),
                 bench=self.bench,
                 learner=learner,
-                training=self.local.cases().training,
+                training=self._cases_for(planned.study).training,
                 state=self.state_in(planned.study),
                 tell=lambda advance: self.tell(planned, advance),
             )
@@ -378,6 +379,9 @@ class Site:
         self._running.pop(planned.action, None)
         return entry
 
+    def _cases_for(self, study: Study) -> SiteCases:
+        return parted_as_stated(self.local.cases(), study.task)
+
     def _do(self, planned: Planned) -> Entry:
         recipe = planned.work.recipe(planned.study, self.name)
         pending = self._running.get(planned.action)
@@ -388,7 +392,7 @@ class Site:
             recipe=recipe,
             bench=self.bench,
             learner=self._learner(planned.study),
-            cases=self.local.cases,
+            cases=partial(self._cases_for, planned.study),
             state=self.state_in(planned.study) if needs_state else b"",
             pending=pending,
             aside=self.aside,

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, cast
 
 from imagiq.errors import ContractBroken, Misuse, Unsupported
-from imagiq.learning import Cases
+from imagiq.federation import Named
+from imagiq.learning import SPLIT, Cases
 from imagiq.site.toml import Table, read_toml, suggestion
 
 __all__ = ["CasesOfSites", "SiteCases", "SiteTable", "cases_at", "cases_of", "read_cases"]
@@ -60,6 +61,37 @@ class SiteCases:
                 f"{len(both)} {'patient is' if len(both) == 1 else 'patients are'} both trained on and held back.",
                 "Put all images of a patient into one part: a model knows again whom it was trained on.",
             )
+
+
+def parted_as_stated(cases: SiteCases, task: Named) -> SiteCases:
+    """Return cases that were parted by the rule that a study states in its task's ``split``, if it states one.
+
+    Raises:
+        ContractBroken: they were parted by another, or it is not told by which.
+    """
+    stated = task.parameters.get(SPLIT)
+    if stated is None:
+        return cases
+    rule = stated if isinstance(stated, Mapping) else {SPLIT: stated}
+    for name, value in rule.items():
+        if name not in cases.split or not _alike(value, cases.split[name]):
+            here = f"here it is {cases.split[name]}" if name in cases.split else "the cases here do not tell theirs"
+            raise ContractBroken(
+                "split-differs",
+                f"The study says that cases are parted by {name} = {value}; {here}.",
+                "Say the same in [data], or take part in a study that says what [data] does.",
+            )
+    return cases
+
+
+def _alike(stated: object, here: object) -> bool:
+    """Tell whether two values are the same; a number with a point stands as text in what is signed."""
+    if isinstance(here, float):
+        try:
+            return float(str(stated)) == here
+        except ValueError:
+            return False
+    return stated == here
 
 
 class SiteTable(Protocol):
