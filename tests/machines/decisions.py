@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.machines.model import Body, Model
 
-Rounds = Mapping[str, tuple[int, int, int]]
-"""Each valid round, by name: its number, its sites, the fewest sites of its chain."""
+Rounds = Mapping[str, tuple[int, frozenset[str]]]
+"""Each round that is valid if its sites are enough, by name: its number, and who gave what was trained from its base."""
 
 
 def check_decision(me: str, body: Body, model: Model, complete: frozenset[str]) -> None:
@@ -111,7 +111,7 @@ def taken_by(chain: list[str], model: Model, study: str) -> set[tuple[str, str]]
 def rounds_of(study: str, model: Model) -> Rounds:
     """Return all valid rounds."""
     steps = model.studies[study].progress
-    found = {study: (0, 0, 2**31)}
+    found: dict[str, tuple[int, frozenset[str]]] = {study: (0, frozenset())}
     merges = [d for d in steps if d != study and model.commits[d]["recipe"]["name"] == "merge"]
     for merge in sorted(merges, key=model.order):
         base, inputs = model.base(merge), sorted(model.merged(merge))
@@ -123,9 +123,34 @@ def rounds_of(study: str, model: Model) -> Rounds:
         right = weights == [model.commits[one].get("cases", 1) for one in inputs] and len(set(turns)) == len(turns)
         once = not late & taken_by(chain_of(base, model, study), model, study)
         if right and once and all(turn[1] in found for turn in late):
-            sites = len(turns) - len(late)
-            found[merge] = (found[base][0] + 1, sites, min(sites, found[base][2]))
+            found[merge] = (found[base][0] + 1, frozenset(author for author, began in turns if began == base))
     return found
+
+
+def told_of_trouble(site: str, study: str, model: Model) -> int | None:
+    """Return after how many of its trainings a site last told that its work in a study fails."""
+    told = [
+        model.order(digest)
+        for digest, body in model.commits.items()
+        if (body["recipe"]["name"], body["recipe"]["version"]) == ("trouble", 1) and body.get("study") == study
+        if model.author(digest) == site and model.states[digest] != "void"
+    ]
+    return sum(model.order(one) < max(told) for one in model.studies[study].trainings[site]) if told else None
+
+
+def others_of(base: str, study: str, model: Model) -> set[str] | None:
+    """Return who is enough for a round from a base because others were in trouble; None: nobody was."""
+    progress, sites = model.studies[study].progress[base], model.sites(study)
+    budget = model.commits[study]["recipe"]["parameters"]["budget"]["steps"]
+    able = {site for site in members_of(study, model) if progress[sites.index(site)] < budget}
+    told = {site: told_of_trouble(site, study, model) for site in able}
+    troubled = {site for site, made in told.items() if made is not None and made >= progress[sites.index(site)]}
+    return able - troubled if troubled else None
+
+
+def is_enough(given: frozenset[str], least: int, base: str, study: str, model: Model) -> bool:
+    others = others_of(base, study, model)
+    return len(given) >= least or (bool(given) and others is not None and others <= given)
 
 
 def needed_for(study: str, model: Model) -> tuple[int, int]:
@@ -144,8 +169,15 @@ def needed_for(study: str, model: Model) -> tuple[int, int]:
 def chosen_of(study: str, model: Model, complete: frozenset[str]) -> str:
     rounds, least = rounds_of(study, model), needed_for(study, model)[0]
     merges = {digest for digest in model.studies[study].merges if digest in model.inputs & complete}
-    usable = [digest for digest in merges & rounds.keys() if rounds[digest][2] >= least]
-    return min(usable, key=lambda d: (-rounds[d][0], -rounds[d][1], d), default=study)
+    usable = [
+        digest
+        for digest in merges & rounds.keys()
+        if all(
+            is_enough(rounds[one][1], least, str(model.base(one)), study, model)
+            for one in chain_of(digest, model, study)
+        )
+    ]
+    return min(usable, key=lambda d: (-rounds[d][0], -len(rounds[d][1]), d), default=study)
 
 
 def _check_turn(me: str, base: str, study: str, model: Model, complete: frozenset[str]) -> None:
@@ -177,7 +209,8 @@ def _check_round(body: Body, merged: list[str], model: Model, complete: frozense
     assert not taken & set(turns), "a contribution is counted twice"
     sites = [author for author, began in turns if began == base]
     assert {author for author, _ in turns} <= members
-    assert len(sites) >= needed_for(study, model)[1], "a round is merged below its quorum"
+    needed = needed_for(study, model)[1]
+    assert is_enough(frozenset(sites), needed, base, study, model), "a round is merged below its quorum"
     for site in members:
         usable = [d for d in model.studies[study].trainings[site] if d in model.inputs & complete]
         for digest in usable:

@@ -13,7 +13,7 @@ from imagiq.errors import NotFound
 from imagiq.federation import StudyHistory, View
 from imagiq.objects import Commit, Digest, digest_of
 from imagiq.strategies import BUILT_IN
-from tests.machines.decisions import check_decision
+from tests.machines.decisions import check_decision, told_of_trouble
 from tests.machines.hospitals import LIMITS, Hospital
 from tests.machines.model import BLOB_SIZES, Body, Model, Read, mean_of, name_of, numbers_of, read_commit, tree_of
 from tests.machines.toy import SCHEMA
@@ -131,6 +131,7 @@ def check_known(known: Known, model: Model) -> None:
         assert {step.digest: step.progress for step in steps} == expected.progress
         for site in steps.study.sites:
             assert [step.digest for step in steps.trainings(site)] == expected.trainings[site]
+            assert steps.made_before_trouble(site) == told_of_trouble(site, study, model)
         assert [step.digest for step in steps.merges()] == expected.merges
         for base in expected.progress:
             from_base = [d for d in expected.all_trainings if model.base(d) == base]
@@ -215,7 +216,7 @@ def shuffled(commits: list[Commit], draw: random.Random) -> list[Commit]:
     while left:
         later = []
         for commit in left:
-            named = {parent.commit for parent in commit.parents} | ({commit.previous} - {None})
+            named = {parent.commit for parent in commit.parents} | ({commit.previous, commit.study} - {None})
             if {str(name) for name in named} <= placed:
                 placed.add(commit.digest)
                 found.append(commit)

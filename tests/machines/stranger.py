@@ -37,6 +37,7 @@ DEEDS = (
     "recipe",
     "study",
     "lost",
+    "trouble",
 )
 DEEDS_TOO = ("train", "train", "merge", "cases", "recover", "seen", "evaluate")
 NONSENSE = (
@@ -154,7 +155,7 @@ class Stranger:
         before = len(self.made)
         studies = [steps for _, steps in sorted(self.bench.studies.items())]
         steps = self.draw.choice(studies) if studies else None
-        if deed in {"train", "again", "cases", "merge", "lost", "accuse", "evaluate"} and steps is not None:
+        if deed in {"train", "again", "cases", "merge", "lost", "accuse", "evaluate", "trouble"} and steps is not None:
             self._in_study(deed, steps)
         elif deed in {"fork", "backdate"}:
             feed = self.draw.choice(self.feeds).public
@@ -187,6 +188,8 @@ class Stranger:
             merges = [step.digest for step in known if step.kind == "merge"]
             accused = self.draw.choice(merges or [study])
             self.write(Recipe("attest", 1, {"verdict": "FALSE"}), parents=[Parent("input", accused)], study=study)
+        elif deed == "trouble":
+            self.write(Recipe("trouble", 1, {"action": action, "code": "learner-failed"}), study=study)
         elif deed == "evaluate":
             self.write(Recipe("evaluate"), parents=[Parent("input", base.digest)], study=study, action=action)
         else:

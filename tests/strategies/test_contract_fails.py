@@ -41,6 +41,7 @@ SAME = "test_the_same_is_decided_whatever_came_first_and_whatever_was_asked_befo
 ENDS = "test_when_all_take_part_all_finish"
 REMOVED = "test_nobody_waits_for_a_site_that_was_removed"
 SILENT = "test_with_a_silent_site_the_others_come_to_rest"
+FAILING = "test_nobody_waits_for_a_site_whose_work_fails_and_when_it_works_again_all_finish"
 PARTED = "test_halves_that_were_parted_finish_when_they_meet_again"
 OUTSIDE = "test_it_reads_and_writes_nothing"
 
@@ -83,7 +84,8 @@ def takes_what_is_not_here(view: View, me: str) -> Action:
 def takes_what_is_void(view: View, me: str) -> Action:
     """Merge what somebody merged, whatever has become of it."""
     last = max(view.merges(), key=lambda step: step.order, default=None)
-    steps = [] if last is None else [step for one in last.inputs if (step := view.steps.get(one)) and view.usable(step)]
+    inputs = [] if last is None else [step for one in last.inputs if (step := view.steps.get(one))]
+    steps = [step for step in inputs if view.usable(step) and step.site in view.sites]
     action = latest(view, me)
     return merge_newest(view, me, steps) if isinstance(action, Finished | Wait) and steps else action
 
@@ -158,6 +160,7 @@ def reads_a_file(view: View, me: str) -> Action:
         (waits_for_the_past, DONE, "a moment that has passed"),
         (says_it_again, ENDS, "again"),
         (needs_everybody_who_ever_was, REMOVED, "somebody waits for what cannot come"),
+        (needs_everybody_who_ever_was, FAILING, "somebody waits for what cannot come"),
         (never_comes_to_rest, SILENT, "the study never ends"),
         (gives_up_on_what_is_unlike, PARTED, "somebody waits for what cannot come"),
         (reads_a_file, OUTSIDE, "it reaches out: ['open']"),
@@ -167,6 +170,6 @@ def test_what_breaks_a_promise_is_caught(wrong: Strategy, test: str, said: str) 
     assert said in what_is_said(wrong, test)
 
 
-@pytest.mark.parametrize("test", [DONE, SAME, ENDS, REMOVED, SILENT, PARTED, OUTSIDE])
+@pytest.mark.parametrize("test", [DONE, SAME, ENDS, REMOVED, SILENT, FAILING, PARTED, OUTSIDE])
 def test_what_keeps_them_is_not(test: str) -> None:
     assert what_is_said(latest, test) == ""

@@ -26,6 +26,7 @@ __all__ = [
     "WaitingRoom",
     "charters_named",
     "examine",
+    "missing_commits",
     "waiting_in",
     "waiting_record",
 ]
@@ -85,14 +86,18 @@ def examine(commit: Commit, history: History, standing: Standing, federation: Di
             f"A commit belongs to the federation {commit.federation[:12]}, not to {federation[:12]}.",
             "Open the repository of that federation.",
         )
-    missing = set(history.missing(commit))
-    if commit.study is not None and commit.study not in history:
-        missing.add(commit.study)
+    missing = set(missing_commits(commit, history))
     if not standing.in_force(commit.charter):
         missing.add(commit.charter)
     missing |= {name for name in charters_named(commit) if name not in standing.charters}
     _check_membership(commit, history, standing)
     return frozenset(missing)
+
+
+def missing_commits(commit: Commit, history: History) -> frozenset[Digest]:
+    """Return which of the commits that this one names as previous, parents or study are not known."""
+    study = () if commit.study is None or commit.study in history else (commit.study,)
+    return frozenset((*history.missing(commit), *study))
 
 
 def charters_named(commit: Commit) -> frozenset[Digest]:

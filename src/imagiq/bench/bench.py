@@ -17,6 +17,7 @@ from imagiq.bench.admission import (
     WaitingRoom,
     charters_named,
     examine,
+    missing_commits,
     waiting_in,
     waiting_record,
 )
@@ -162,7 +163,7 @@ class Bench:
         ready = list(reversed(commits))
         while ready:
             commit = ready.pop()
-            missing = frozenset(self.history.missing(commit))
+            missing = missing_commits(commit, self.history)
             if missing:
                 room.enter(commit, missing, "store")
                 continue

@@ -86,8 +86,10 @@ class Known:
         if study is not None and state is not State.VOID and self._permits(study, commit):
             self._studies[study.digest] = StudyHistory(study, entry, self._steps)
         elif commit.study in self._studies:
-            name = self.standing.name_of(entry)
-            self._studies[commit.study].add(entry, name, is_input=state.is_input)
+            steps, name = self._studies[commit.study], self.standing.name_of(entry)
+            steps.add(entry, name, is_input=state.is_input)
+            if (commit.recipe.name, commit.recipe.version) == ("trouble", 1) and state is not State.VOID:
+                steps.add_trouble(entry, name)
 
     def _permits(self, study: Study, commit: Commit) -> bool:
         try:

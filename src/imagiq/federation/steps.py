@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect, insort
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -92,6 +92,7 @@ class StudyHistory:
         self._merges_by: dict[str, list[Step]] = {site: [] for site in study.sites}
         self._trained_from: dict[Digest, list[Step]] = {}
         self._merged_into: dict[Digest, list[Step]] = {}
+        self._trouble: dict[str, Entry] = {}
         self._progress = [0] * len(study.sites)
         self._folded: dict[Hashable, tuple[int, object]] = {}
         self.version = 0
@@ -123,6 +124,16 @@ class StudyHistory:
         if self._made is not None:
             self._made[step.digest] = step
         return step
+
+    def add_trouble(self, entry: Entry, site: str) -> None:
+        """Take in that a site tells of work in this study which fails again and again; who is no site of it is not heard.
+
+        It counts also where its feed is contested: who contests its own feed must not undo what others made without it.
+        """
+        before = self._trouble.get(site)
+        if site in self._places and (before is None or before.order < entry.order):
+            self._trouble[site] = entry
+            self.version += 1
 
     def judge(self, digest: Digest, *, is_input: bool) -> None:
         """Take into account that the state of a commit has changed; one that is no step is ignored."""
@@ -216,6 +227,19 @@ class StudyHistory:
     def trained_from(self, base: Digest) -> Sequence[Step]:
         """Return the training steps that started from one model, in causal order."""
         return self._trained_from.get(base, ())
+
+    def trouble(self, site: str) -> Digest | None:
+        """Return the commit in which a site last told of work that fails; None: it never has."""
+        told = self._trouble.get(site)
+        return None if told is None else told.digest
+
+    def made_before_trouble(self, site: str) -> int | None:
+        """Return after how many of its training steps a site last told of work that fails; None: it never has.
+
+        It can only grow as more becomes known, unless a training step turns out to be no input.
+        """
+        told = self._trouble.get(site)
+        return None if told is None else bisect(self._trainings[site], told.order, key=_order)
 
     def merged_into(self, step: Digest) -> Sequence[Step]:
         """Return the merges that have a step among their inputs, in causal order."""

@@ -160,6 +160,19 @@ class View:
         """The study's sites that are members now, sorted."""
         return tuple(site for site in self.study.sites if site in self.members)
 
+    @property
+    def troubled(self) -> Mapping[str, float]:
+        """The members in trouble, and when that became known here: they have told of work that fails, and not trained since.
+
+        Nobody waits for them: they are passed over as long as it lasts.
+        """
+        told = ((site, self.steps.trouble(site)) for site in self.sites)
+        return {
+            site: self.first_seen_s.get(commit, 0.0)
+            for site, commit in told
+            if commit is not None and self.steps.made_before_trouble(site) == self.made(site)
+        }
+
     def newest_training(self, site: str) -> Step | None:
         """Return a site's last usable training step in causal order."""
         return next(filter(self.usable, reversed(self.steps.trainings(site))), None)

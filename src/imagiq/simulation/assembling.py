@@ -141,7 +141,9 @@ class _Assembly:
                 if model is None
                 else self._judge.score_commit(site.bench, model, self._places(name), self._states(study))
             )
-            result = replace(result, model=model, finished=isinstance(action, Finished), waits_for=_why(action))
+            result = replace(
+                result, model=model, finished=isinstance(action, Finished), waits_for=_why(site, study, action)
+            )
             found[name] = _Ending(self._measured(result, marks), marks)
         return found
 
@@ -293,12 +295,15 @@ def _model(site: Site, study: Digest, action: Action | None) -> Digest | None:
     return study if study in site.bench.models.complete else None
 
 
-def _why(action: Action | None) -> str:
+def _why(site: Site, study: Digest, action: Action | None) -> str:
     if isinstance(action, Finished):
         return ""
     if action is None:
         return "news of the study"
-    return action.why if isinstance(action, Wait) else "time: it was still at work"
+    if isinstance(action, Wait):
+        return action.why
+    is_failing = site.is_backed_off(site.bench.studies[study].study, action)
+    return "its own work to succeed" if is_failing else "time: it was still at work"
 
 
 def _trouble_of(line: PooledLine | None) -> Iterable[str]:

@@ -4,8 +4,9 @@ Cyclic weight transfer (Chang et al. 2018; "cyclic institutional incremental lea
 goes round: each site trains one step and hands over. Incremental (IIL) goes round once: each site spends its whole
 budget, then hands over.
 
-The chain ends at the newest training commit. A site that was removed is passed over; so is one that is silent for
-``patience_s`` seconds since the chain's end came here (absent: it is waited for). What two sites train from one end is
+The chain ends at the newest training commit. A site that was removed or is in trouble is passed over; so is one that is
+silent for ``patience_s`` seconds since the chain's end came here (absent: it is waited for). Who is in trouble tries again
+whenever its turn comes. What two sites train from one end is
 work for one: the chain goes on from the newer, and the budget of each site is counted along the chain.
 
 Parameters: ``order`` (site names; absent: sorted), ``patience_s`` (an integer).
@@ -35,7 +36,7 @@ def decide_incremental(view: View, me: str) -> Action:
 
 def _decide(view: View, me: str, *, steps_a_turn: int) -> Action:
     end = _end_of_chain(view)
-    turns = _turns(view, end, steps_a_turn)
+    turns = _turns(view, me, end, steps_a_turn)
     if not turns:
         return Finished(model=end.digest)
     before_me = turns.index(me) if me in turns else len(turns)
@@ -65,8 +66,8 @@ def _end_of_chain(view: View) -> Step:
     return max((step for step in newest if step is not None), key=lambda step: step.order, default=view.start)
 
 
-def _turns(view: View, end: Step, steps_a_turn: int) -> list[str]:
-    """Return the sites with budget left, the one whose turn it is first."""
+def _turns(view: View, me: str, end: Step, steps_a_turn: int) -> list[str]:
+    """Return the sites with budget left, the one whose turn it is first; others that are in trouble have none."""
     named = view.study.strategy.parameters.get("order")
     listed = [str(site) for site in named if site in view.study.sites] if isinstance(named, list | tuple) else []
     order = list(dict.fromkeys([*listed, *view.study.sites]))
@@ -74,8 +75,10 @@ def _turns(view: View, end: Step, steps_a_turn: int) -> list[str]:
     if end.site:
         turn_over = _done(view, end, end.site) % steps_a_turn == 0
         first = order.index(end.site) + turn_over
-    in_turn = order[first:] + order[:first]
-    return [site for site in in_turn if site in view.sites and _done(view, end, site) < view.study.steps]
+    there = [site for site in order[first:] + order[:first] if site in view.sites]
+    troubled = view.troubled
+    in_turn = [site for site in there if site == me or site not in troubled]
+    return [site for site in in_turn if _done(view, end, site) < view.study.steps]
 
 
 def _done(view: View, end: Step, site: str) -> int:

@@ -2,8 +2,11 @@
 
 Each site trains from the newest round; the site with the server role merges when all have, or, past the deadline, when
 the quorum has. A server is only a role in the study's terms: it is a site like others, and everybody can recompute what
-it merges. When it is removed, the first of the remaining sites has the role; while it is silent, the study stands still:
-where that must not be, see :mod:`imagiq.strategies.swarm`.
+it merges. When it is removed or in trouble, the first of the other sites has the role; while it is silent, the study
+stands still: where that must not be, see :mod:`imagiq.strategies.swarm`.
+
+A site in trouble is not drawn and not waited for; where the others are fewer than the quorum, all of them are enough. It
+tries again in each round for which it would be drawn.
 
 What is a valid merge and which is chosen: :mod:`imagiq.strategies.rounds`. A training commit that its round's merge left
 out is late: it is an extra input of the next merge, once, and not counted for the quorum. The weight of an input is its
@@ -17,12 +20,12 @@ absent: not at all).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from imagiq.federation import Action, Finished, Step, Train, View, Wait
 from imagiq.strategies.draws import drawn
 from imagiq.strategies.parameters import SHARE_OR_WHOLE, SITE, WHOLE, Parameter, share_of
-from imagiq.strategies.rounds import Round, chosen_round, contributions, merge_of
+from imagiq.strategies.rounds import chosen_round, contributions, merge_of, passed_over
 
 __all__ = ["PARAMETERS", "decide"]
 
@@ -39,9 +42,12 @@ def decide(view: View, me: str) -> Action:
     least = _least_sites(view)
     current = chosen_round(view, least)
     able = tuple(site for site in view.sites if view.may_train(site, current.model))
-    if current.number == view.study.steps or len(able) < min(least, len(view.sites)):
+    given = contributions(view, current)
+    passed = passed_over(view, me, current, given)
+    awaited = tuple(site for site in able if site not in passed)
+    if current.number == view.study.steps or len(able) < min(least, len(view.sites)) or not awaited:
         return Finished(model=current.model.digest)
-    trains = drawn(able, view.study.seed, "sample", current.number + 1)[: max(least, _sample(view, len(able)))]
+    trains = drawn(awaited, view.study.seed, "sample", current.number + 1)[: max(least, _sample(view, len(able)))]
     if me in trains and all(step.site != me for step in view.steps.trained_from(current.model.digest)):
         return Train(
             base=current.model.digest,
@@ -51,31 +57,32 @@ def decide(view: View, me: str) -> Action:
         )
     if me != _server(view):
         return Wait(why=f"round {current.number + 1}")
-    return _merge(view, me, current, trains)
+    usable = (next(filter(view.usable, given[site]), None) for site in sorted(given))
+    present = [step for step in usable if step is not None]
+    return _wait(view, present, trains, awaited if passed else ()) or merge_of(view, me, current, present)
 
 
-def _merge(view: View, me: str, current: Round, trains: Sequence[str]) -> Action:
-    present = _present(view, current)
-    quorum, missing = _quorum(view, len(trains)), set(trains) - {step.site for step in present}
-    if len(present) < quorum:
-        return Wait(why=f"{quorum - len(present)} more sites")
+def _wait(view: View, present: Sequence[Step], trains: Sequence[str], enough: Collection[str]) -> Wait | None:
+    """Return what the server still waits for: the quorum, or all who are enough where others are in trouble; then more."""
+    quorum, given = _quorum(view, len(trains)), {step.site for step in present}
+    missing = set(trains) - given
+    lacking = quorum - len(present)
+    if enough:
+        lacking = min(lacking, len(set(enough) - given))
+    if lacking > 0:
+        return Wait(why=f"{lacking} more sites")
     if missing:
         deadline_s = view.study.strategy.positive("deadline_s") or 0
         over_s = sorted(view.seen_s(step) for step in present)[quorum - 1] + deadline_s
         if view.now_s < over_s:
             return Wait(why="the deadline of the round", until_s=over_s)
-    return merge_of(view, me, current, present)
-
-
-def _present(view: View, current: Round) -> list[Step]:
-    found = contributions(view, current)
-    usable = (next(filter(view.usable, found[site]), None) for site in sorted(found))
-    return [step for step in usable if step is not None]
+    return None
 
 
 def _server(view: View) -> str:
-    named = view.study.strategy.parameters.get("server")
-    return named if isinstance(named, str) and named in view.sites else view.sites[0]
+    named, troubled = view.study.strategy.parameters.get("server"), view.troubled
+    able = [site for site in view.sites if site not in troubled] or view.sites
+    return named if isinstance(named, str) and named in able else able[0]
 
 
 def _sample(view: View, sites: int) -> int:

@@ -6,8 +6,8 @@ have something complete which I have not merged yet. Where nobody has, I train o
 along in what they trained from a merge, so news reaches everybody in about log(sites) steps, while each step moves the
 same number of models, however many sites there are.
 
-When my budget is spent I wait until every other member has spent its own or has been silent for ``patience_s``, and
-merge the newest training commit of each. As all merge the same, all end with the same model.
+When my budget is spent I wait until every other member has spent its own, is in trouble or has been silent for
+``patience_s``, and merge the newest training commit of each. As all merge the same, all end with the same model.
 
 Plain gossip averages are one-sided: within a merge each site weighs by its number of cases, but a site that is drawn more
 often counts more on the way. The last merge does not depend on the draws: in it each site counts by its cases. Push-sum
@@ -64,24 +64,25 @@ def _merge(inputs: Sequence[Step]) -> Merge:
 
 def _end(view: View, me: str, model: Step) -> Action:
     others = [site for site in view.sites if site != me]
-    patience_s = view.study.strategy.positive("patience_s") or PATIENCE_S
-    awaited = {site: until_s for site in others if view.now_s < (until_s := _awaited_s(view, site, patience_s))}
+    patience_s, troubled = view.study.strategy.positive("patience_s") or PATIENCE_S, view.troubled
+    done = {site for site in others if site in troubled or view.has_spent(site)}
+    moments = {site: _awaited_s(view, site, patience_s, is_done=site in done) for site in others}
+    awaited = {site: until_s for site, until_s in moments.items() if view.now_s < until_s}
     if awaited:
         return Wait(why=f"{min(awaited)} to spend its budget", until_s=max(awaited.values()))
     newest = not_stale(view, [step for site in view.sites if (step := view.newest_training(site)) is not None])
     if any(step.site != me for step in newest) and not _has_succeeded(view, me, _merge(newest)):
         return _merge(newest)
-    if not all(map(view.has_spent, others)):
+    if not done.issuperset(others):
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)
 
 
-def _awaited_s(view: View, site: str, patience_s: int) -> float:
+def _awaited_s(view: View, site: str, patience_s: int, *, is_done: bool) -> float:
     """Return until when a site is waited for: it may train on, or its last model is on its way here."""
     known = view.steps.trainings(site)
     last = known[-1] if known else view.start
-    is_done = view.has_spent(site) and view.usable(last)
-    return 0.0 if is_done else view.seen_s(last) + patience_s
+    return 0.0 if is_done and view.usable(last) else view.seen_s(last) + patience_s
 
 
 def _has_succeeded(view: View, me: str, merge: Merge) -> bool:

@@ -11,7 +11,8 @@ with S the number of the study's sites, and lacks(c) the number of training comm
 stands on, counted per site along its longest line. Weights do not fall with age: then no site counts more by being fast,
 and the fixed point is that of federated averaging; but a site that left stops being an anchor. What the freshest lacks
 is allowed to all, or two halves of a federation that were parted for long would leave out each other and themselves. A
-merge is never an input of a merge.
+merge is never an input of a merge. When my budget is spent, I have finished as soon as all others who are not in trouble
+have spent theirs.
 
 Parameters: ``peers``: merge only with this many other sites, drawn anew for each step from the study's seed, my name
 and the step (absent: with all).
@@ -43,7 +44,9 @@ def decide(view: View, me: str) -> Action:
             return Merge(inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     if not spent:
         return train_on(view, me, model)
-    if not all(map(view.has_spent, view.sites)):
+    troubled = view.troubled
+    awaited = [site for site in view.sites if site not in troubled and not view.has_spent(site)]
+    if awaited:
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)
 

@@ -7,11 +7,14 @@ partition: which of their merges counts is decided by :mod:`imagiq.strategies.ro
 
 A strategy sees which training commits are known, and fetches their models only when it leads. Who leads and lacks some of
 them waits for these for half of its turn, then merges what is here if that is the quorum.
+
+A site in trouble leads after all others and is not waited for; where the others are fewer than the quorum, all of them are
+enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,15 +34,27 @@ class Terms:
 
     Attributes:
         quorum: How many sites it needs.
-        awaited: How many sites can give something.
+        awaited: The sites that can give something and are not passed over.
+        passed_over: The sites that are in trouble, and since when.
         deadline_s: How long after the quorum was there more is waited for.
         patience_s: How long each leader's turn is.
     """
 
     quorum: int
-    awaited: int
+    awaited: frozenset[str]
+    passed_over: Mapping[str, float]
     deadline_s: int
     patience_s: int
+
+    @property
+    def needed(self) -> int:
+        """How many sites are enough."""
+        return min(self.quorum, max(1, len(self.awaited))) if self.passed_over else self.quorum
+
+    def suffice(self, given: Collection[str]) -> bool:
+        """Tell whether sites are enough: the quorum, or all who are not passed over, if somebody is."""
+        are_all_others = bool(self.passed_over) and bool(given) and self.awaited.issubset(given)
+        return len(given) >= self.quorum or are_all_others
 
 
 def majority(view: View) -> int:
@@ -61,11 +76,13 @@ def is_on_its_way(view: View, current: Round, least_sites: int, patience_s: int)
 
 def when_due(view: View, given: Mapping[str, Sequence[Step]], terms: Terms) -> float | None:
     """Return since when, or from when on, a round can be merged, and so the first leader's turn begins; None: it cannot."""
-    seen = sorted(min(view.seen_s(step) for step in steps) for steps in given.values())
-    if len(seen) < terms.quorum:
+    if not terms.suffice(given):
         return None
-    due_s = seen[terms.quorum - 1] + terms.deadline_s
-    return min(due_s, seen[-1]) if len(seen) >= terms.awaited else due_s
+    seen = sorted(min(view.seen_s(step) for step in steps) for steps in given.values())
+    due = [seen[terms.quorum - 1] + terms.deadline_s] if len(seen) >= terms.quorum else []
+    if terms.awaited.issubset(given):
+        due.append(max([seen[-1], *terms.passed_over.values()]))
+    return min(due)
 
 
 def lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]], terms: Terms) -> Merge | Wait | None:
@@ -84,7 +101,8 @@ def lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]
     due_s = when_due(view, given, terms)
     if due_s is None:
         return None
-    leaders = drawn(view.sites, view.study.seed, "leader", current.number + 1)
+    troubled = view.troubled
+    leaders = sorted(drawn(view.sites, view.study.seed, "leader", current.number + 1), key=troubled.__contains__)
     my_turn_s = due_s + terms.patience_s * leaders.index(me)
     if view.now_s < my_turn_s:
         return Wait(why=f"round {current.number + 1}, which {leaders[0]} should merge", until_s=my_turn_s)
@@ -92,7 +110,9 @@ def lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]
     is_all_here = all(view.usable(steps[0]) for steps in given.values())
     if not is_all_here and view.now_s < (until_s := my_turn_s + terms.patience_s / 2):
         return Wait(why=f"the models of round {current.number + 1}", until_s=until_s)
-    if len(present) >= terms.quorum and isinstance(merge := merge_of(view, me, current, present), Merge):
+    if terms.suffice([step.site for step in present]) and isinstance(
+        merge := merge_of(view, me, current, present), Merge
+    ):
         return merge
     over_s = due_s + terms.patience_s * len(leaders)
     return Wait(why=f"another leader of round {current.number + 1}", until_s=over_s) if view.now_s < over_s else None

@@ -1,7 +1,7 @@
 """One-shot: each site trains alone until its budget is spent, then all models are merged, once (Zinkevich et al. 2010).
 
 It is one round of :mod:`imagiq.strategies.swarm` in which each turn takes the whole budget. Models are sent once, which
-is why it is chosen, and lie far apart, which is its price.
+is why it is chosen, and lie far apart, which is its price. A site in trouble is not waited for.
 
 Parameters: ``quorum`` (number of sites; absent: all members, or more than half of the study's if there is a deadline),
 ``deadline_s`` (an integer: how long after the quorum was there more is waited for; absent: not at all if there is a
@@ -16,7 +16,7 @@ from itertools import takewhile
 from imagiq.federation import Action, Finished, Step, Train, View, Wait
 from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority
 from imagiq.strategies.parameters import WHOLE, Parameter
-from imagiq.strategies.rounds import Round, chosen_round, turn_of
+from imagiq.strategies.rounds import Round, chosen_round, passed_over, turn_of
 
 __all__ = ["PARAMETERS", "decide"]
 
@@ -25,9 +25,11 @@ PARAMETERS: Mapping[str, Parameter] = {"quorum": WHOLE, "deadline_s": WHOLE, "pa
 
 def decide(view: View, me: str) -> Action:
     """Train on until my budget is spent; then merge what all have made of theirs, when it is my turn to lead."""
-    terms, least = _terms(view), min(majority(view), _terms(view).quorum)
+    quorum = _quorum(view)
+    least = min(majority(view), quorum)
+    patience_s = view.study.strategy.positive("patience_s") or PATIENCE_S
     current = chosen_round(view, least)
-    if on_its_way := is_on_its_way(view, current, least, terms.patience_s):
+    if on_its_way := is_on_its_way(view, current, least, patience_s):
         return on_its_way
     if current.number > 0:
         return Finished(model=current.model.digest)
@@ -35,7 +37,15 @@ def decide(view: View, me: str) -> Action:
     if view.may_train(me, mine):
         return _train(view, me, mine)
     done = {site: steps for site in view.sites if (steps := _done(view, current, site))}
-    return lead(view, me, current, done, terms) or Wait(why=f"more sites: {len(done)} of {terms.quorum} are done")
+    passed = passed_over(view, me, current, done)
+    terms = Terms(
+        quorum=quorum,
+        awaited=frozenset(view.sites) - passed.keys(),
+        passed_over=passed,
+        deadline_s=view.study.strategy.positive("deadline_s") or 0,
+        patience_s=patience_s,
+    )
+    return lead(view, me, current, done, terms) or Wait(why=f"more sites: {len(done)} of {terms.needed} are done")
 
 
 def _done(view: View, current: Round, site: str) -> Sequence[Step]:
@@ -43,16 +53,10 @@ def _done(view: View, current: Round, site: str) -> Sequence[Step]:
     return list(takewhile(lambda step: not view.may_train(site, step), turn_of(view, current, site)))
 
 
-def _terms(view: View) -> Terms:
-    strategy = view.study.strategy
-    quorum, deadline_s = strategy.positive("quorum"), strategy.positive("deadline_s")
+def _quorum(view: View) -> int:
+    asked, deadline_s = view.study.strategy.positive("quorum"), view.study.strategy.positive("deadline_s")
     usual = len(view.sites) if deadline_s is None else majority(view)
-    return Terms(
-        quorum=usual if quorum is None else min(quorum, len(view.sites)),
-        awaited=len(view.sites),
-        deadline_s=deadline_s or 0,
-        patience_s=strategy.positive("patience_s") or PATIENCE_S,
-    )
+    return usual if asked is None else min(asked, len(view.sites))
 
 
 def _train(view: View, me: str, mine: Step) -> Train | Wait:

@@ -7,6 +7,12 @@ one training commit of a turn that no merge on its chain of bases has taken in; 
 cases. Chosen is the valid merge of the highest round; among equals more sites, then the lower digest; its bases are the
 chosen chain. Of a turn the furthest commit is merged, among equals the first.
 
+Enough sites are as many as the study's strategy asks for. Where sites are in trouble, that is, have told of work that
+fails again and again, all others are enough, however few. Here "in trouble" follows from the history alone: a site is,
+for a round, if it told of trouble after all of its training that the round's base stands on; whether it has trained
+since shows in the bases of later rounds. So a round that was valid stays so when a site comes back. Who tells of trouble
+without having any makes itself dispensable, and nobody else: the others are still all needed.
+
 A void or contested merge is never chosen, but stays a link: one that others built on it in good faith is valid, or who
 contests its own feed could throw away everybody's work.
 """
@@ -14,14 +20,14 @@ contests its own feed could throw away everybody's work.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from imagiq.federation import Merge, Step, View, Wait
 from imagiq.objects import Digest
 
-__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of", "turn_of"]
+__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of", "passed_over", "turn_of"]
 
 INPUT_LIMIT = 1000
 """So many models fit into one merge; what is left over is an input of the next."""
@@ -37,16 +43,21 @@ class Round:
     Attributes:
         number: The round.
         model: The merge.
-        sites: How many sites gave what was trained from its base.
+        given: The sites that gave what was trained from its base.
         fewest: The least number of sites in any round of its chain.
         before: The round that it stands on.
     """
 
     number: int
     model: Step
-    sites: int
+    given: frozenset[str]
     fewest: int
     before: Round | None
+
+    @property
+    def sites(self) -> int:
+        """How many sites it stands on."""
+        return len(self.given)
 
 
 @dataclass(slots=True)
@@ -70,7 +81,7 @@ class _Rounds:
                 self.untaken[turn] = None
             insort(self.turns[turn], step, key=_furthest_first)
         elif step.kind == "start":
-            self._add(Round(0, step, 0, 2**31, None))
+            self._add(Round(0, step, frozenset(), 2**31, None))
         elif (found := self._round_of(step)) is not None:
             self._add(found)
             for turn in self.turns_in(found):
@@ -106,8 +117,8 @@ class _Rounds:
         late = [turn for turn in turns if turn[1] != start]
         if any(self.is_taken(turn, base) for turn in late):
             return None
-        sites = len(turns) - len(late)
-        return Round(base.number + 1, merge, sites, min(sites, base.fewest), base)
+        given = frozenset(site for site, began in turns if began == start)
+        return Round(base.number + 1, merge, given, min(len(given), base.fewest), base)
 
     def is_taken(self, turn: _Turn, head: Round) -> bool:
         """Tell whether a chain has taken in a turn; so it is treated where the turn did not begin from a round."""
@@ -138,11 +149,43 @@ def chosen_round(view: View, least_sites: int) -> Round:
     """Return the valid merge of the highest round that is usable here and stands on enough sites in each round."""
     for rounds in reversed(_rounds(view).by_number[1:]):
         usable = [
-            r for r in rounds if r.fewest >= least_sites and view.usable(r.model) and view.steps.is_input(r.model)
+            r for r in rounds if view.usable(r.model) and view.steps.is_input(r.model) and _stands(view, r, least_sites)
         ]
         if usable:
             return min(usable, key=lambda found: (-found.sites, found.model.digest))
     return _rounds(view).by_digest[view.start.digest]
+
+
+def _stands(view: View, found: Round, least_sites: int) -> bool:
+    """Tell whether each round of a chain stands on enough sites."""
+    at = found
+    while at.fewest < least_sites and at.before is not None:
+        if at.sites < least_sites and not _has_all_others(view, at.before, at.given):
+            return False
+        at = at.before
+    return True
+
+
+def _has_all_others(view: View, base: Round, given: Collection[str]) -> bool:
+    """Tell whether all have given who could and were not in trouble, and somebody was."""
+    able = [site for site in view.sites if view.may_train(site, base.model)]
+    others = [site for site in able if not _told_since(view, site, base)]
+    return bool(given) and len(others) < len(able) and set(others) <= set(given)
+
+
+def _told_since(view: View, site: str, base: Round) -> bool:
+    """Tell whether a site told of trouble after all of its training that a round stands on."""
+    made = view.steps.made_before_trouble(site)
+    return made is not None and made >= base.model.progress[view.study.sites.index(site)]
+
+
+def passed_over(view: View, me: str, current: Round, given: Collection[str]) -> Mapping[str, float]:
+    """Return who is not waited for in a round, and since when: it is in trouble and has not given. I am not, and try again."""
+    return {
+        site: since_s
+        for site, since_s in view.troubled.items()
+        if site != me and site not in given and _told_since(view, site, current)
+    }
 
 
 def late_steps(view: View, current: Round) -> list[Step]:

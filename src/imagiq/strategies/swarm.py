@@ -5,6 +5,8 @@ silent is replaced by the next one drawn. Which merges are valid and which is ch
 leads when: :mod:`imagiq.strategies.leading`. A round stands on more than half of the study's sites, so that two halves of
 a parted federation cannot both go on with rounds.
 
+A site in trouble is not waited for and leads last; see :mod:`imagiq.strategies.leading`.
+
 Below the quorum, or when three leaders had their turns in vain, a site goes on by itself: it trains from its own newest
 commit, once in ``patience_s``, within its budget. What came of it is an input of the next round that is merged: in place
 of its contribution if that is the same round, else late; once. When its budget is spent and others are silent, it has
@@ -24,7 +26,7 @@ from typing import Final
 from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
 from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority, when_due
 from imagiq.strategies.parameters import WHOLE, Parameter
-from imagiq.strategies.rounds import Round, chosen_round, contributions
+from imagiq.strategies.rounds import Round, chosen_round, contributions, passed_over
 
 __all__ = ["PARAMETERS", "decide"]
 
@@ -37,14 +39,15 @@ TURNS_IN_VAIN: Final = 3
 def decide(view: View, me: str) -> Action:
     """Train from the newest round; merge it when it is my turn to lead; below the quorum train on by myself."""
     current = chosen_round(view, majority(view))
-    terms = _terms(view, current)
+    given = contributions(view, current)
+    able = frozenset(site for site in view.sites if view.may_train(site, current.model))
+    terms = _terms(view, able, passed_over(view, me, current, given))
     if on_its_way := is_on_its_way(view, current, majority(view), terms.patience_s):
         return on_its_way
-    if current.number == view.study.steps or terms.awaited < terms.quorum:
+    if current.number == view.study.steps or len(able) < terms.quorum or not terms.awaited:
         return Finished(model=current.model.digest)
     if _may_train_from(view, me, current.model):
         return _train(view, me, current, current.model)
-    given = contributions(view, current)
     leading = lead(view, me, current, given, terms)
     return leading if isinstance(leading, Merge) else _alone(view, me, current, given, terms, leading)
 
@@ -59,7 +62,7 @@ def _alone(
     due_s = when_due(view, given, terms)
     if due_s is not None:
         alone_s = max(alone_s, due_s + TURNS_IN_VAIN * terms.patience_s)
-    waiting = leading or Wait(why=f"more sites: {len(given)} of {terms.quorum} are here", until_s=alone_s)
+    waiting = leading or Wait(why=f"more sites: {len(given)} of {terms.needed} are here", until_s=alone_s)
     if view.now_s < alone_s:
         return replace(waiting, until_s=min(alone_s, waiting.until_s or alone_s))
     if mine is not None and _may_train_from(view, me, mine):
@@ -67,12 +70,13 @@ def _alone(
     return leading or Finished(model=newest.digest)
 
 
-def _terms(view: View, current: Round) -> Terms:
+def _terms(view: View, able: frozenset[str], passed_over: Mapping[str, float]) -> Terms:
     strategy = view.study.strategy
     patience_s = strategy.positive("patience_s") or PATIENCE_S
     return Terms(
         quorum=min(max(strategy.positive("quorum") or 0, len(view.study.sites) // 2 + 1), len(view.sites)),
-        awaited=sum(view.may_train(site, current.model) for site in view.sites),
+        awaited=able - passed_over.keys(),
+        passed_over=passed_over,
         deadline_s=strategy.positive("deadline_s") or patience_s,
         patience_s=patience_s,
     )

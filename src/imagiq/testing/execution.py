@@ -1,7 +1,7 @@
 """Runs a strategy at several sites, without store, network or models: commits come in any order, sites act at any pace.
 
-What goes wrong is yours to say: sites that are silent, removed or parted, models that are withheld, commits that turn out
-void. All that is drawn follows from the seed.
+What goes wrong is yours to say: sites that are silent, failing, removed or parted, models that are withheld, commits that
+turn out void. All that is drawn follows from the seed.
 """
 
 # ruff: noqa: S101 - asserts are what this module is for
@@ -25,11 +25,11 @@ from imagiq.federation import (
     Work,
     identity,
 )
-from imagiq.history import History
+from imagiq.history import Entry, History
 from imagiq.objects import JSON, Certificate, Commit, Digest, Parent, Recipe, digest_of
 from imagiq.strategies import BUILT_IN
 
-__all__ = ["Execution", "Worker", "commit_of"]
+__all__ = ["Execution", "Worker", "commit_of", "take"]
 
 FEDERATION = digest_of(b"federation")
 
@@ -41,7 +41,7 @@ def commit_of(
     name = digest_of(f"{site} {number} {recipe.name} {parents} {sorted(fields.items(), key=str)}".encode())
     feed = digest_of(f"feed {site}".encode())
     certificate = Certificate(federation=FEDERATION, site=f"key of {site}", feed=feed, number=1, ends=None)
-    values = {"study": None, "action": None, "cases": None} | fields
+    values = {"tree": name, "study": None, "action": None, "cases": None} | fields
     return Commit(
         raw=b"",
         digest=name,
@@ -52,13 +52,21 @@ def commit_of(
         previous=None if previous is None else previous.digest,
         parents=tuple(sorted(parents)),
         recipe=recipe,
-        tree=name,
         metrics={},
         seen=(),
         created="",
         certificate=certificate if previous is None else None,
         **values,  # type: ignore[arg-type]
     )
+
+
+def take(steps: StudyHistory, entry: Entry, *, is_input: bool) -> None:
+    """Let a study's history take in an entry, as a bench does."""
+    site = entry.site.removeprefix("key of ")
+    if entry.commit.recipe.name == "trouble":
+        steps.add_trouble(entry, site)
+    else:
+        steps.add(entry, site, is_input=is_input)
 
 
 @dataclass
@@ -72,6 +80,7 @@ class Worker:
     history: History = field(default_factory=History)
     seen_s: dict[Digest, float] = field(default_factory=dict)
     done: set[Digest] = field(default_factory=set)
+    told: set[Digest] = field(default_factory=set)
     last: Commit | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +91,7 @@ class Worker:
         """Take in a commit."""
         entry = self.history.add(commit)
         self.seen_s[commit.digest] = now_s
-        self.steps.add(entry, entry.site.removeprefix("key of "), is_input=True)
+        take(self.steps, entry, is_input=True)
 
     def can_learn(self, commit: Commit) -> bool:
         """Tell whether a commit is new, and all that it names is here."""
@@ -113,16 +122,25 @@ class Worker:
         action = identity(self.study, work, self.name, "")
         assert action not in self.done, f"{self.name} was told to {work} again"
         self.done.add(action)
-        self.last = commit_of(
-            self.name,
-            1 if self.last is None else self.last.number + 1,
-            self.last,
+        return self._write(
+            now_s,
             work.recipe(self.study, self.name),
             work.parents,
-            study=self.study.digest,
             action=action,
             cases=self.cases if isinstance(work, Train) else None,
         )
+
+    def fail(self, work: Work, now_s: float) -> Commit | None:
+        """Fail in an action until others are told of it; None: they have been."""
+        action = identity(self.study, work, self.name, "")
+        if action in self.told:
+            return None
+        self.told.add(action)
+        return self._write(now_s, Recipe("trouble", 1, {"action": action, "code": "learner-failed"}), tree=None)
+
+    def _write(self, now_s: float, recipe: Recipe, parents: Sequence[Parent] = (), **fields: object) -> Commit:
+        number = 1 if self.last is None else self.last.number + 1
+        self.last = commit_of(self.name, number, self.last, recipe, parents, study=self.study.digest, **fields)
         self.learn(self.last, now_s)
         return self.last
 
@@ -140,6 +158,7 @@ class Execution:
 
     Attributes:
         members: Who is in the charter; a site that is taken out was removed.
+        failing: Sites whose training fails, again and again; they tell others once of each action, as a site does.
         groups: Who can reach whom: sites in no group stand alone.
         withheld: Models that nobody but their author has.
         set_aside: Models that the gate refused, at all sites.
@@ -179,6 +198,7 @@ class Execution:
         }
         self.members = set(self.names)
         self.silent = set(silent)
+        self.failing: set[str] = set()
         self.groups: list[set[str]] = [set(self.names)]
         self.withheld: set[Digest] = set()
         self.set_aside: set[Digest] = set()
@@ -198,8 +218,12 @@ class Execution:
         return action
 
     def act(self, name: str) -> Action:
-        """Let a site do what its strategy says."""
+        """Let a site do what its strategy says; who fails waits for another try."""
         action = self.action(name)
+        if isinstance(action, Train) and name in self.failing:
+            told = self.workers[name].fail(action, self.now_s)
+            self.commits += [] if told is None else [told]
+            return Wait(why="another try")
         if not isinstance(action, Wait | Finished):
             self.works.append((name, action))
             self.commits.append(self.workers[name].do(action, self.now_s))
@@ -258,8 +282,9 @@ class Execution:
         """Deliver everything and let everybody act until nothing changes, time passing where somebody waits for it."""
         for _ in range(most):
             self.tell_all()
+            known = len(self.commits)
             actions = {name: self.act(name) for name in self.random.sample(self.active, k=len(self.active))}
-            if all(isinstance(action, Wait | Finished) for action in actions.values()):
+            if len(self.commits) == known and all(isinstance(one, Wait | Finished) for one in actions.values()):
                 until = [a.until_s for a in actions.values() if isinstance(a, Wait) and a.until_s is not None]
                 if not until:
                     return actions

@@ -24,7 +24,7 @@ import pytest
 from imagiq.federation import Action, Evaluate, Finished, Merge, Strategy, StudyHistory, Train, View, Wait
 from imagiq.history import History
 from imagiq.objects import JSON, Commit, Digest
-from imagiq.testing.execution import Execution
+from imagiq.testing.execution import Execution, take
 
 __all__ = ["StrategyContract", "check_action", "check_all_finished", "reaching_out"]
 
@@ -114,7 +114,7 @@ class _Decided:
             waiting.remove(commit)
             arrived.append(commit.digest)
             entry = history.add(commit)
-            steps.add(entry, entry.site.removeprefix("key of "), is_input=commit.digest not in self.void)
+            take(steps, entry, is_input=commit.digest not in self.void)
         members = frozenset(study.members)
         seen_s = {digest: self.seen_s[digest] for digest in arrived if digest in self.seen_s}
         view = View(study=study.study, steps=steps, members=members, now_s=self.now_s, first_seen_s=seen_s)
@@ -150,6 +150,8 @@ class StrategyContract(ABC):
     def _happen(self, study: Execution, draw: Random) -> None:
         study.now_s += draw.choice((0.0, 1.0, 1.0, 5_000.0))
         study.tell(draw.choice(study.names))
+        if draw.random() < 0.05:
+            study.failing ^= {draw.choice(study.names)}
         if study.commits and draw.random() < 0.1:
             study.withheld ^= {draw.choice(study.commits).digest}
         if study.commits and draw.random() < 0.03:
@@ -171,6 +173,8 @@ class StrategyContract(ABC):
             study.now_s += draw.choice((0.0, 1.0, 5_000.0))
             name = draw.choice(study.names)
             study.tell(name)
+            if draw.random() < 0.1:
+                study.failing ^= {draw.choice(study.names)}
             if study.commits and draw.random() < 0.03:
                 study.void(draw.choice(study.commits).digest)
             worker = study.workers[name]
@@ -221,6 +225,19 @@ class StrategyContract(ABC):
         study.silent = {study.random.choice(study.names)}
         study.run(most=60)
         study.silent = set()
+        check_all_finished(study.run(most=60))
+
+    @seeds
+    def test_nobody_waits_for_a_site_whose_work_fails_and_when_it_works_again_all_finish(
+        self, strategy: Strategy, parameters: dict[str, JSON], seed: int
+    ) -> None:
+        """Once it has told of it, whenever that is, and whoever it is."""
+        study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
+        self._go_on(study, 3 * seed)
+        study.failing = {study.random.choice(study.names)}
+        actions = study.run(most=60)
+        check_all_finished({name: action for name, action in actions.items() if name not in study.failing})
+        study.failing = set()
         check_all_finished(study.run(most=60))
 
     @seeds
