@@ -235,10 +235,12 @@ class World:
     def look(self, hospital: Hospital, raw: bytes) -> None:
         self.on_look(hospital, raw)
 
-    def model(self, hospital: Hospital) -> Model:
+    def model(self, hospital: Hospital, *, but: bytes = b"") -> Model:
+        """Return what follows from all that a site knows, or from all but one commit."""
         bench = hospital.bench
         charters = {name: charter.raw for name, charter in bench.standing.charters.items()}
-        return Model([entry.commit.raw for entry in bench.history], charters, self.founding.digest)
+        raws = [entry.commit.raw for entry in bench.history]
+        return Model([raw for raw in raws if raw != but], charters, self.founding.digest)
 
     @property
     def everybody(self) -> list[Hospital]:

@@ -179,6 +179,9 @@ def on_commit(hospital: Hospital, raw: bytes) -> None:
     assert body["charter"] == ruling or recipe["name"] == "vote"
     seen = {one["commit"] for d in mine for one in model.commits[d]["seen"]}
     heads = {h for feed, heads in model.heads.items() if feed != body["feed"] for h in heads if h not in seen}
+    enacts = recipe["name"] in {"vote", "recover"}
+    states = (hospital.world.model(hospital, but=raw) if enacts else model).states
+    heads -= {head for head in heads if states[head] == "void"}  # nobody passes it on
     assert len(heads) > SEEN_AT_ONCE or {one["commit"] for one in body["seen"]} == heads, "what was seen is not said"
     assert all(one["number"] == model.commits[one["commit"]]["number"] for one in body["seen"])
     if "tree" in body:

@@ -141,8 +141,9 @@ class Bench:
 
     def _resume_waiting(self, records: Sequence[Mapping[str, JSON]]) -> None:
         for raw, source, at_ms in waiting_in(records):
-            self.first_seen_s.setdefault(digest_of(raw), min(self._clock.now_s(), at_ms / 1000))
-            self._admit_one(raw, source, remember=False)
+            outcome = self._admit_one(raw, source, remember=False)
+            if isinstance(outcome, Waiting) and outcome.kept:
+                self.first_seen_s.setdefault(outcome.commit.digest, min(self._clock.now_s(), at_ms / 1000))
             self._waiting_records += 1
         self._write_admitted()
         self._compact_journal()
@@ -288,6 +289,7 @@ class Bench:
                     missing = examine(commit, self.history, self.standing, self.founding.digest)
                 except ImagiqError:
                     self.waiting.leave(commit.digest)
+                    self.first_seen_s.pop(commit.digest, None)
                     continue
                 if missing:
                     self.waiting.enter(commit, missing, "")
