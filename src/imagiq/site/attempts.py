@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from imagiq.objects import JSON, Digest, decimal, parse_decimal, parse_digest
 from imagiq.store import Store
 
-__all__ = ["Attempts"]
+__all__ = ["TOLD_AFTER", "Attempts"]
 
 FIRST_BACK_OFF_S = 10.0
 LONGEST_BACK_OFF_S = 3600.0
 TOLD_AFTER = 3
-"""A site tells others of an action that fails when it has failed this often; once."""
+"""A site tells others of an action that fails when it has failed this often, or of so many trainings in turn; once."""
 
 
 class Attempts:
