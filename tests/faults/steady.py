@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -37,6 +38,8 @@ class Steady:
         )
 
     def train(self, weights: Weights, cases: Any, *, budget: int, seed: int, progress: float) -> Trained:
+        if "IMAGIQ_FAILS" in os.environ:
+            raise ValueError("patient 17 has no age")
         trained = self._logistic.train(bare(weights), cases, budget=budget, seed=seed, progress=progress)
         time.sleep(self._step_s)
         return Trained(weights={**trained.weights, **self._ballast(seed)}, metrics=trained.metrics, cases=trained.cases)

@@ -11,7 +11,7 @@ from imagiq.federation import Step, StudyHistory
 from imagiq.objects import Digest
 from imagiq.strategies.draws import drawn
 from tests.exchange.wire import Wire
-from tests.faults.course import NAMES, Course, course_of
+from tests.faults.course import ENVIRONMENT, NAMES, Course, course_of
 from tests.faults.relays import Relay
 from tests.site.processes import until
 
@@ -85,6 +85,26 @@ def test_rounds_with_a_quorum_go_on_without_a_site_that_was_drawn_and_take_it_in
         wait_for_one_end(course, *NAMES)
         assert set.union(*rounds(course, "bert").values()) == {"alba"}
         assert all(len(inputs(course, "bert", m)) >= 2 for m in study_at(course, "bert").merges())
+
+
+def test_a_site_whose_training_always_fails_is_passed_over_once_it_says_so_and_comes_back_when_it_works(
+    tmp_path: Path,
+) -> None:
+    with course_of(tmp_path) as course:
+        course.up(*OTHERS)
+        course.town.up("dora", environment={**ENVIRONMENT, "IMAGIQ_FAILS": "1"})
+        course.town.wait_until_up("dora")
+        course.open_study("alba", strategy="fedavg", steps=4, step_s=0.2)
+        until("the others are done", lambda: course.town.is_done(*OTHERS), within_s=120, every_s=1.0)
+        assert trainings(course, "dora") == 0
+        assert all("dora" not in inputs(course, "alba", merge) for merge in study_at(course, "alba").merges())
+        assert "patient" not in course.town.log("dora")
+        course.town.kill("dora")
+        course.open_study("alba", title="Later", strategy="fedavg", steps=2, step_s=0.2)
+        course.up("dora")
+        until("all do the next study", lambda: course.town.is_done(title="Later"), within_s=120, every_s=1.0)
+        assert len(course.town.made_in("Later", "alba", "train")) == 2 * len(NAMES)
+        course.check_sound()
 
 
 def test_a_swarms_leader_that_is_killed_or_sleeps_is_replaced_and_all_end_alike(tmp_path: Path) -> None:
