@@ -59,8 +59,8 @@ science-phantom: .venv/.learning ## the same, trained to convergence, on seeds 1
 	$(BIN)/python -m science.phantom --steps 750 --updates 2 --converged 0
 	$(BIN)/python -m science.phantom --steps 750 --updates 2 --seeds 100-102 $(ARGS)
 
-science-lgg: .venv/.learning ## real gliomas of four institutions, five folds (needs ../shared/data; some 20 processor minutes)
-	$(BIN)/python -m science.lgg $(ARGS)
+science-lgg: .venv/.learning ## real gliomas of four institutions, five folds (needs ../shared/data; some 45 processor minutes)
+	$(BIN)/python -m science.lgg --steps 400 --updates 2 $(ARGS)
 
 clean: ## remove the environment and all caches
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

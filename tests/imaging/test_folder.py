@@ -306,8 +306,8 @@ def test_a_change_of_any_module_that_prepares_or_of_a_library_makes_other_keys(
         shutil.copytree(room, copy)
     (copies[1] / "slicing.py").write_text((room / "slicing.py").read_text() + "\n# changed\n")
     same, changed = (cache.code_of(copy) for copy in copies[:2])
-    monkeypatch.setattr(cache, "version", lambda library: "99" if library == "scipy" else "1")
     assert same == cache.code_of(room)
+    monkeypatch.setattr(cache, "version", lambda library: "99" if library == "scipy" else "1")
     assert len({same, changed, cache.code_of(copies[2])}) == 3
     before = key_of([], "")
     monkeypatch.setattr(cache, "code_of", lambda _: changed)
