@@ -23,8 +23,11 @@ from hospitals import DATA, HERE, PATIENTS, Hospital, four_hospitals
 from relays import IMAGIQ, BucketRelay, HttpsRelay, Relay
 
 FIRST_FAULT_S = 10.0
-NETWORKS = {"https": "", "bucket": "\n[network]\npoll_s = 5\n"}
-"""How news travels in the simulation: as over https it is told, as over a bucket it is looked for every 5 s."""
+NETWORKS = {
+    "https": "\n[network]\ndelay_s = 0.2\n",
+    "bucket": "\n[network]\ndelay_s = 0.2\npoll_s = 5\n",
+}
+"""How news travels in the simulation, as was measured: over https it is told, in a bucket it is looked for every 5 s."""
 
 STRATEGY = "latest-of-each"
 SIMULATION = f"""\
