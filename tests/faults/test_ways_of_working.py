@@ -39,11 +39,9 @@ def trainings(course: Course, name: str) -> int:
 
 
 def inputs(course: Course, name: str, merge: Step) -> set[str]:
-    """Return whose models a merge has merged, each once."""
+    """Return whose models a merge has merged; of one that came late, it may be two."""
     bench = course.town.bench_of(name)
-    found = [bench.standing.name_of(bench.history[parent]) for parent in merge.commit.parents_in("input")]
-    assert len(found) == len(set(found)), found
-    return set(found)
+    return {bench.standing.name_of(bench.history[parent]) for parent in merge.commit.parents_in("input")}
 
 
 def wait_for_round(course: Course, number: int, *names: str, within_s: float = 60.0) -> None:

@@ -33,6 +33,7 @@ def test_sites_that_are_killed_lose_nothing_and_know_the_same_in_the_end(
         back_s = [kill_one(town, draws) for _ in range(kills)]
         town.homes.at("alba", "study", "stop", "Angina", "--yes")
         settle_s = until("all know the same", lambda: has_ended(town), within_s=300)
+        until("what was under way has ended", lambda: is_quiet(town), within_s=120)
         check(town)
         trainings = sum(map(len, town.made("alba", "train").values()))
         print(
@@ -59,6 +60,13 @@ def kill_one(town: Town, draws: random.Random) -> float:
 def has_ended(town: Town) -> bool:
     states = [s["state"] for name in NAMES for f in town.status(name)["federations"] for s in f["studies"]]
     return states == ["ended"] * len(NAMES) and len({town.commits(name) for name in NAMES}) == 1
+
+
+def is_quiet(town: Town) -> bool:
+    """Tell whether nothing new comes for longer than a training takes: who trained when the study was stopped ends that."""
+    before = town.commits("alba")
+    time.sleep(5.0)
+    return has_ended(town) and town.commits("alba") == before
 
 
 def check(town: Town) -> None:
