@@ -256,7 +256,7 @@ name = "adamw"
 learning_rate = "0.005"
 
 [budget]
-steps = 2
+steps = 12
 updates = {updates}
 """
 
@@ -302,5 +302,5 @@ def test_a_worker_that_is_killed_costs_its_training_only_and_a_site_that_is_kill
         town.up("north")
         until("all are done and know the same", lambda: town.is_done(title="Tumours"))
         until("all know the same", lambda: town.commits("north") == town.commits("east"))
-        assert {site: len(made) for site, made in town.made("east", "train").items()} == {"north": 2, "east": 2}
+        assert {site: len(made) for site, made in town.made("east", "train").items()} == {"north": 12, "east": 12}
         assert "worker-died" not in town.log("east")

@@ -133,6 +133,7 @@ def test_a_charter_with_fields_of_a_later_version_is_carried_and_the_sites_train
             course.up()
             until("the elder has heard", lambda: "younger" in homes.at("elder", "requests").out, within_s=40)
             homes.at("elder", "approve", "younger")
+            until("younger is a member", lambda: "younger" in homes.members("elder"), within_s=40)
             course.open_study("elder", step_s=0.3)
             course.wait_until_all_train(within_s=40)
         for name in ("elder", "younger"):
