@@ -6,12 +6,13 @@ its next start that it had begun.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from imagiq.objects import JSON, Digest, decimal, parse_decimal, parse_digest
 from imagiq.store import Store
 
-__all__ = ["TOLD_AFTER", "Attempts"]
+__all__ = ["Attempts"]
 
 FIRST_BACK_OFF_S = 10.0
 LONGEST_BACK_OFF_S = 3600.0
@@ -33,6 +34,7 @@ class Attempts:
         self._failures: dict[Digest, int] = {}
         self._retry_at_s: dict[Digest, float] = {}
         self._until: dict[Digest, float] = {}
+        self._in_turn: Counter[Digest] = Counter()
         for record in records:
             kind = record.get("kind")
             if kind not in {"started", "failed"}:
@@ -75,15 +77,30 @@ class Attempts:
             self._until[action] = until
         return self._begun[action]
 
-    def fail(self, action: Digest, code: str, now_s: float) -> bool:
+    def fail(self, action: Digest, code: str, now_s: float, *, trains_in: Digest | None = None) -> bool:
         """Remember a failure and back off: 10 s, then twice as long each time, at most an hour.
 
+        Args:
+            action: Which.
+            code: Of the error.
+            now_s: The time.
+            trains_in: Of a training, its study: where others go on, each training that fails is another action.
+
         Returns:
-            Whether others should be told: true once per action.
+            Whether others should be told: true once per action; of trainings, once until one succeeds.
         """
         failures = self._failures.get(action, 0) + 1
         self._failures[action] = failures
         self._retry_at_s[action] = now_s + min(LONGEST_BACK_OFF_S, FIRST_BACK_OFF_S * 2.0 ** min(failures - 1, 20))
         record: Mapping[str, JSON] = {"kind": "failed", "action": action, "code": code, "at_ms": round(now_s * 1000)}
         self._journal.append([record], durable=False)
-        return failures == TOLD_AFTER
+        is_told = failures == TOLD_AFTER
+        if trains_in is not None:
+            before = self._in_turn[trains_in]
+            self._in_turn[trains_in] = TOLD_AFTER if is_told else before + 1
+            is_told = before < TOLD_AFTER <= self._in_turn[trains_in]
+        return is_told
+
+    def note_trained(self, study: Digest) -> None:
+        """Note that a training in a study has succeeded."""
+        self._in_turn.pop(study, None)

@@ -305,8 +305,7 @@ class Running:
         """Do it and commit the result; others have their turns while a learner works."""
         self.doing, self.advance = planned, None
         self._hooks.moved()
-        entry, history = None, self.session.bench.history
-        before = len(history)
+        entry, before = None, len(self.session.bench.history)
         try:
             with self.turns:
                 self.session.site.begin(planned)
@@ -318,7 +317,7 @@ class Running:
             self.doing = None
         if entry is not None:
             self._hooks.tell(Told(federation=self.name, what=entry.commit.recipe.name, entry=entry))
-        if entry is not None or len(history) > before:  # trouble is told by a commit, too
+        if len(self.session.bench.history) > before:  # trouble is told by a commit, too
             self._wake_others(None)
         self._hooks.changed()
 

@@ -5,7 +5,6 @@ The site keeps no state of its own beside its store: a site that crashed looks a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
@@ -37,7 +36,7 @@ from imagiq.history import Entry
 from imagiq.keys import FeedKey
 from imagiq.learning import Advance, Begins, Learner, Pending
 from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
-from imagiq.site.attempts import TOLD_AFTER, Attempts
+from imagiq.site.attempts import Attempts
 from imagiq.site.local import Local
 from imagiq.site.mark import HighWaterMark
 from imagiq.site.needs import accused, asked, named_by, to_check
@@ -88,7 +87,6 @@ class Site:
         self._memories: dict[Digest, dict[Hashable, object]] = {}
         self._learners: dict[Digest, Learner] = {}
         self._running: dict[Digest, Pending] = {}
-        self._failed_in: Counter[Digest] = Counter()
         self._begun: dict[Digest, Planned] = {}
         self.tell: Callable[[Planned, Advance], None] = lambda *_: None
         """Called now and then, from any thread, with how far a training is."""
@@ -380,7 +378,7 @@ class Site:
             self._begun.pop(planned.action, None)
         self._running.pop(planned.action, None)
         if isinstance(planned.work, Train):
-            self._failed_in.pop(planned.study.digest, None)
+            self._attempts.note_trained(planned.study.digest)
         return entry
 
     def _cases_for(self, study: Study) -> SiteCases:
@@ -424,12 +422,8 @@ class Site:
 
     def _fail(self, planned: Planned, error: ImagiqError) -> None:
         self.failed(planned, error)
-        is_told = self._attempts.fail(planned.action, error.code, self._clock.now_s())
-        if isinstance(planned.work, Train):  # where others go on, each is another action
-            before = self._failed_in[planned.study.digest]
-            self._failed_in[planned.study.digest] = TOLD_AFTER if is_told else before + 1
-            is_told = before < TOLD_AFTER <= self._failed_in[planned.study.digest]
-        if is_told:
+        trains_in = planned.study.digest if isinstance(planned.work, Train) else None
+        if self._attempts.fail(planned.action, error.code, self._clock.now_s(), trains_in=trains_in):
             recipe = Recipe("trouble", 1, {"action": planned.action, "code": error.code})
             self._pen.commit(recipe, study=planned.study.digest)
 
