@@ -10,10 +10,9 @@ from imagiq.bench import Author, Bench
 from imagiq.bench.repository import open_repository
 from imagiq.clock import VirtualClock
 from imagiq.history import Entry
-from imagiq.keys import sign_commit
-from imagiq.objects import Digest, Draft, Parent, Recipe
+from imagiq.objects import Digest, Parent, Recipe
 from imagiq.store import FolderStore
-from tests.bench.town import Town, feed_key, site_key
+from tests.bench.town import Town, feed_key, forked, site_key
 
 NAMES = ("a", "b", "c")
 
@@ -104,21 +103,9 @@ def author(name: str) -> Author:
     return Author(site_key(name), feed_key(name))
 
 
-def forked(sites: Repositories) -> tuple[Entry, bytes]:
+def trained_again(sites: Repositories) -> tuple[Entry, bytes]:
     """Let b train again, beside its first training: two commits of one number."""
-    bench = open_repository(sites["c"])
-    first = bench.history[sites.trained[1]].commit
-    key = author("b").feed
-    draft = Draft(
-        federation=first.federation,
-        charter=first.charter,
-        feed=first.feed,
-        number=first.number,
-        previous=first.previous,
-        recipe=Recipe("train", 1, {"step": 1, "updates": 1, "progress": "0"}, 8),
-        created="another",
-        study=first.study,
-        parents=(Parent("base", sites.study),),
-        tree=first.tree,
-    )
-    return bench.history[first.digest], sign_commit(draft, key).raw
+    entry = open_repository(sites["c"]).history[sites.trained[1]]
+    recipe = Recipe("train", 1, {"step": 1, "updates": 1, "progress": "0"}, 8)
+    base, first = (Parent("base", sites.study),), entry.commit
+    return entry, forked(first, "b", recipe, "another", study=first.study, parents=base, tree=first.tree)

@@ -14,7 +14,7 @@ from imagiq.bench.repository import open_repository
 from imagiq.errors import ImagiqError, Misuse, NotFound
 from imagiq.objects import Digest, Recipe
 from imagiq.store import FolderStore, Index
-from tests.bench.repositories import Repositories, forked
+from tests.bench.repositories import Repositories, trained_again
 
 
 def index_of(sites: Repositories, name: str) -> Path:
@@ -124,7 +124,7 @@ def test_the_index_follows_every_commit_of_who_writes(sites: Repositories) -> No
 
 
 def test_states_that_change_are_changed_in_the_index(sites: Repositories) -> None:
-    _, raw = forked(sites)
+    _, raw = trained_again(sites)
     bench = sites.writable("c")
     assert {entry.state for entry in log_at(sites["c"]).entries} == {"sound"}
     bench.admit([raw], "b")

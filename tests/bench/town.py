@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from imagiq.bench import Admitted, Author, Bench, Limits
 from imagiq.clock import VirtualClock
 from imagiq.federation import Named, study_recipe, vote_recipe
 from imagiq.history import Entry
-from imagiq.keys import FeedKey, SiteKey
+from imagiq.keys import FeedKey, SiteKey, sign_commit
 from imagiq.merging import Input, blobs_of, schema_of, weighted_mean
-from imagiq.objects import JSON, Charter, Digest, Member, Parent, Recipe, Schema, Tree
+from imagiq.objects import JSON, Charter, Commit, Digest, Draft, Member, Parent, Recipe, Schema, Tree
 from imagiq.store import MemoryStore, Store
 
 SHAPE = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.zeros(2, np.float32)}
@@ -33,6 +34,21 @@ def founding_charter(names: Sequence[str], title: str = "town", audit_per_mille:
     rules: dict[str, JSON] = {"simulated": True, "audit_per_mille": audit_per_mille}
     rules |= {"retention": {"models": keeps}} if keeps else {}
     return Charter(title=title, members=members, voters=tuple(sorted(names)), rules=rules)
+
+
+def forked(first: Commit, name: str, recipe: Recipe, created: str, **more: Any) -> bytes:
+    """Return another commit of the number of one by a site; ``more``: further fields of it."""
+    draft = Draft(
+        federation=first.federation,
+        charter=first.charter,
+        feed=first.feed,
+        number=first.number,
+        previous=first.previous,
+        recipe=recipe,
+        created=created,
+        **more,
+    )
+    return sign_commit(draft, feed_key(name)).raw
 
 
 def backup_of(store: Store) -> MemoryStore:

@@ -18,7 +18,7 @@ from imagiq.cli import main
 from imagiq.cli.group import COMMANDS, group
 from imagiq.cli.printing import escaped
 from imagiq.objects import Recipe, Tree, digest_of
-from tests.bench.repositories import Repositories, forked
+from tests.bench.repositories import Repositories, trained_again
 
 Captured = pytest.CaptureFixture[str]
 ANY_COLOUR = "\x1b["
@@ -347,7 +347,7 @@ def test_the_audit_lists_all_deeds_and_ends_with_1_where_a_key_was_used_twice(
     sound = json.loads(capsys.readouterr().out)
     assert sound["ok"]
     assert {deed["site"] for deed in sound["deeds"]} == {"b"}
-    _, raw = forked(sites)
+    _, raw = trained_again(sites)
     bench = sites.writable("c")
     bench.admit([raw], "b")
     bench.store.close()

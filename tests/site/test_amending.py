@@ -12,12 +12,10 @@ from imagiq.errors import Misuse, NotFound, Refused
 from imagiq.federation import State
 from imagiq.federation.membership import Amendment, successor, wishes_in
 from imagiq.federation.votes import vote_recipe
-from imagiq.history import Entry
-from imagiq.keys import sign_commit
-from imagiq.objects import JSON, Charter, Draft, Recipe
+from imagiq.objects import JSON, Charter, Recipe
 from imagiq.site.amending import amendments, said, terms
 from imagiq.site.releasing import acceptance_of, refuse_unsound
-from tests.bench.town import Town, feed_key, founding_charter
+from tests.bench.town import Town, forked, founding_charter
 from tests.site.homes import Homes
 
 CHARTER = founding_charter(("a", "b", "c"))
@@ -146,21 +144,6 @@ def enacted(town: Town, charter: Charter, *voters: str) -> None:
         town.benches[voter].admit([vote.commit.raw for vote in votes], "others")
 
 
-def forked(town: Town, entry: Entry) -> bytes:
-    """Return another commit of the same number as one by b."""
-    first = entry.commit
-    draft = Draft(
-        federation=first.federation,
-        charter=first.charter,
-        feed=first.feed,
-        number=first.number,
-        previous=first.previous,
-        recipe=Recipe("note", 1, {"text": "another"}),
-        created="2025-01-01T00:00:00Z",
-    )
-    return sign_commit(draft, feed_key("b")).raw
-
-
 def test_a_tainted_model_is_released_only_if_the_voters_accept_it() -> None:
     town = Town()
     study = town.study("a")
@@ -171,7 +154,8 @@ def test_a_tainted_model_is_released_only_if_the_voters_accept_it() -> None:
     merge = town.merge("a", {mine.digest: 1, theirs.digest: 1}, study.digest)
     bench = town.benches["a"]
     refuse_unsound(bench, merge, "v1", "a")
-    bench.admit([forked(town, theirs)], "b")
+    again = forked(theirs.commit, "b", Recipe("note", 1, {"text": "another"}), "2025-01-01T00:00:00Z")
+    bench.admit([again], "b")
     assert bench.standing.state(merge.digest) is State.TAINTED
     with pytest.raises(Refused) as refused:
         refuse_unsound(bench, merge, "v1", "a")
