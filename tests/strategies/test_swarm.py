@@ -224,10 +224,7 @@ def test_a_federation_that_was_parted_heals_to_one_chain_that_counts_each_turn_o
     seed: int, k: int, cut: int
 ) -> None:
     study = Execution("swarm", sites=k, steps=5, seed=seed, parameters={"patience_s": 3, "deadline_s": 2})
-    for _ in range(seed % 40):
-        name = study.random.choice(study.names)
-        study.tell(name)
-        study.act(name)
+    study.go_on(seed % 40)
     study.groups = [set(study.names[: cut % k]), set(study.names[cut % k :])]
     study.run(most=80)
     study.groups = [set(study.names)]

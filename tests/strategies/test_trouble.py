@@ -59,10 +59,7 @@ def merge_by(study: Execution, site: str, base: Commit | None, inputs: list[Comm
 @given(seed=seeds, k=st.integers(2, 5), done=st.integers(0, 30))
 def test_the_others_finish_whoever_fails_and_whenever(strategy: str, seed: int, k: int, done: int) -> None:
     study = Execution(strategy, sites=k, steps=3, seed=seed)
-    for _ in range(done):
-        name = study.random.choice(study.names)
-        study.tell(name)
-        study.act(name)
+    study.go_on(done)
     failing = study.random.choice(study.names)
     before = len(study.trainings(failing))
     actions = finish_without(study, failing)
@@ -97,10 +94,7 @@ def test_where_all_fail_nothing_is_made(strategy: str, seed: int, k: int) -> Non
 def test_who_works_again_takes_part_again(strategy: str, seed: int, k: int) -> None:
     study = Execution(strategy, sites=k, steps=4, seed=seed)
     study.failing = {study.random.choice(study.names)}
-    for _ in range(10 * k):
-        name = study.random.choice(study.names)
-        study.tell(name)
-        study.act(name)
+    study.go_on(10 * k)
     (back,), study.failing = study.failing, set()
     actions = study.run(most=60)
     assert all(isinstance(action, Finished) for action in actions.values()), actions

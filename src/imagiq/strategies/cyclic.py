@@ -6,8 +6,8 @@ budget, then hands over.
 
 The chain ends at the newest training commit. A site that was removed or is in trouble is passed over; so is one that is
 silent for ``patience_s`` seconds since the chain's end came here (absent: it is waited for). Who is in trouble tries again
-whenever its turn comes. What two sites train from one end is
-work for one: the chain goes on from the newer, and the budget of each site is counted along the chain.
+whenever its turn comes. What two sites train from one end is work for one: the chain goes on from the newer, and the
+budget of each site is counted along the chain.
 
 Parameters: ``order`` (site names; absent: sorted), ``patience_s`` (an integer).
 """

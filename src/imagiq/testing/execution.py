@@ -266,6 +266,13 @@ class Execution:
         """The members who act."""
         return [name for name in self.names if name in self.members and name not in self.silent]
 
+    def go_on(self, turns: int) -> None:
+        """Let sites, drawn one after the other, hear all that they can and act."""
+        for _ in range(turns):
+            name = self.random.choice(self.names)
+            self.tell(name)
+            self.act(name)
+
     def run(self, *, most: int = 2_000) -> Mapping[str, Action]:
         """Run until nobody has anything left to do; return what each site is told in the end."""
         pace = {name: self.random.choice((1, 1, 3, 9)) for name in self.active}

@@ -211,7 +211,7 @@ class StrategyContract(ABC):
     ) -> None:
         """Whenever that happens, and whoever it is."""
         study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
-        self._go_on(study, 5 * seed)
+        study.go_on(5 * seed)
         study.members.discard(study.random.choice(study.names))
         check_all_finished(study.run(most=60))
 
@@ -221,7 +221,7 @@ class StrategyContract(ABC):
     ) -> None:
         """They may wait for it, or finish; they do not go on for ever. When it comes back, all finish."""
         study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
-        self._go_on(study, 3 * seed)
+        study.go_on(3 * seed)
         study.silent = {study.random.choice(study.names)}
         study.run(most=60)
         study.silent = set()
@@ -233,7 +233,7 @@ class StrategyContract(ABC):
     ) -> None:
         """Once it has told of it, whenever that is, and whoever it is."""
         study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
-        self._go_on(study, 3 * seed)
+        study.go_on(3 * seed)
         study.failing = {study.random.choice(study.names)}
         actions = study.run(most=60)
         check_all_finished({name: action for name, action in actions.items() if name not in study.failing})
@@ -246,15 +246,9 @@ class StrategyContract(ABC):
     ) -> None:
         """Whatever each half did by itself."""
         study = Execution(strategy, sites=2 + seed % 4, steps=3, seed=seed, parameters=parameters)
-        self._go_on(study, 3 * seed)
+        study.go_on(3 * seed)
         cut = study.random.randrange(1, len(study.names))
         study.groups = [set(study.names[:cut]), set(study.names[cut:])]
         study.run(most=60)
         study.groups = [set(study.names)]
         check_all_finished(study.run(most=60))
-
-    def _go_on(self, study: Execution, most: int) -> None:
-        for _ in range(most):
-            name = study.random.choice(study.names)
-            study.tell(name)
-            study.act(name)
