@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -58,6 +58,14 @@ def test_an_operation_that_gives_other_bits_at_each_run_is_refused_by_its_name()
     assert "uses put_, which" in found.what
     with precise(deterministic=False):
         torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+
+
+def test_tensors_are_not_filled_before_they_are_written_while_training_and_are_after_it_as_they_were() -> None:
+    settings = cast("Any", torch.utils.deterministic)
+    before = settings.fill_uninitialized_memory
+    with precise(deterministic=True):
+        assert settings.fill_uninitialized_memory is False
+    assert settings.fill_uninitialized_memory is before
 
 
 @pytest.fixture
