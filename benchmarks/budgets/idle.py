@@ -58,7 +58,7 @@ def measure(*, quick: bool) -> Sequence[Row]:
             unit="ms",
             budget="near none: under 10 ms",
             most=MOST_MS_PER_S,
-            note="One folder as remote, looked at 25 times a second.",
+            note="One folder as remote, glanced at 20 times a second.",
         ),
         Row(
             what="a new commit in a folder is noticed after",

@@ -25,7 +25,7 @@ from imagiq.site.status import FederationStatus, Status, write_status
 
 __all__ = ["Supervisor"]
 
-TICK_S: Final = 0.25
+TICK_S: Final = 0.5
 """How often it is looked whether the owner has decided or set something."""
 STATUS_EVERY_S: Final = 0.5
 LONGEST_WAIT_S: Final = 3600.0
@@ -66,7 +66,7 @@ class Supervisor:
         """Run until :meth:`stop`.
 
         Args:
-            tick: Called several times a second with how all is.
+            tick: Called twice a second with how all is.
 
         Raises:
             Exception: something that nobody expected happened in one of the threads; all of them have ended.
