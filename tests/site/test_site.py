@@ -174,6 +174,21 @@ def test_only_the_blobs_that_the_next_actions_need_are_fetched(town: Town) -> No
     assert trained.digest not in second.bench.models.complete
 
 
+def test_who_waits_for_the_last_model_of_a_round_fetches_the_others_meanwhile(town: Town) -> None:
+    town.study("a", "fedavg")
+    sites = {name: site_in(town, name) for name in "abc"}
+    for name in "bc":
+        visit(sites[name], sites["a"])
+    act(sites["a"])
+    entry = act(sites["b"])
+    assert entry is not None
+    assert visit(sites["a"], sites["b"]) == 2, "a commit and its model"
+    assert entry.digest in town.benches["a"].models.complete
+    assert isinstance(sites["a"].plan(), Wait)
+    assert visit(sites["c"], sites["a"]) > 0
+    assert entry.digest not in town.benches["c"].models.complete
+
+
 def test_a_merge_brings_the_models_that_it_needs(town: Town) -> None:
     study = town.study("a", strategy="latest-of-each", steps=1)
     sites = [site_in(town, name) for name in town.names]

@@ -11,6 +11,7 @@ from imagiq.federation import Finished, Merge, Train, Wait
 from imagiq.objects import Commit, Parent, Recipe, digest_of
 from imagiq.strategies.rounds import Round, chosen_round, late_steps
 from imagiq.testing.execution import Execution, commit_of
+from tests.strategies.waiting import said
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -65,7 +66,7 @@ def test_each_contribution_is_counted_at_most_once_and_late_ones_in_the_end(seed
 def test_the_server_waits_for_all_when_no_quorum_is_set() -> None:
     study = Execution("fedavg", sites=3, steps=2)
     everybody(study, "A", "B")
-    assert study.act("A") == Wait(why="1 more sites")
+    assert said(study.act("A")) == Wait(why="1 more sites")
     everybody(study, "C")
     merge = study.act("A")
     assert isinstance(merge, Merge)
@@ -83,9 +84,9 @@ def test_a_deadline_ends_waiting_for_more_than_the_quorum_and_never_for_the_quor
     study = Execution("fedavg", sites=4, steps=2, parameters={"quorum": 3, "deadline_s": 60})
     everybody(study, "A", "B")
     study.now_s = 1_000
-    assert study.act("A") == Wait(why="1 more sites")
+    assert said(study.act("A")) == Wait(why="1 more sites")
     everybody(study, "C")
-    assert study.act("A") == Wait(why="the deadline of the round", until_s=1_060)
+    assert said(study.act("A")) == Wait(why="the deadline of the round", until_s=1_060)
     study.now_s = 1_060
     assert isinstance(study.act("A"), Merge)
 
@@ -102,9 +103,9 @@ def test_a_deadline_without_a_quorum_needs_more_than_half() -> None:
     study = Execution("fedavg", sites=4, steps=2, parameters={"deadline_s": 60})
     everybody(study, "A", "B")
     study.now_s = 1_000
-    assert study.act("A") == Wait(why="1 more sites")
+    assert said(study.act("A")) == Wait(why="1 more sites")
     everybody(study, "C")
-    assert study.act("A") == Wait(why="the deadline of the round", until_s=1_060)
+    assert said(study.act("A")) == Wait(why="the deadline of the round", until_s=1_060)
     study.now_s = 1_060
     assert isinstance(study.act("A"), Merge)
 
@@ -134,6 +135,20 @@ def test_a_late_contribution_is_an_extra_input_of_the_next_merge_once() -> None:
     assert chosen(study, "B").number == 4
 
 
+def test_while_the_server_waits_the_models_that_it_will_merge_are_fetched_with_those_that_came_late() -> None:
+    study = late_by_one()
+    late = study.commits[0]
+    everybody(study, "A", "B")
+    waiting = study.action("A")
+    assert isinstance(waiting, Wait)
+    assert set(waiting.meanwhile) == {late.digest, *(commit.digest for commit in study.commits[-2:])}
+    everybody(study, "C")
+    merge = study.action("A")
+    assert isinstance(merge, Merge)
+    assert set(waiting.meanwhile) < set(dict(merge.inputs))
+    assert study.action("B").meanwhile == (), "who does not merge needs none of them"  # type: ignore[union-attr]
+
+
 def test_of_two_late_contributions_from_one_base_one_counts() -> None:
     study = late_by_one()
     worker = study.workers["C"]
@@ -152,7 +167,7 @@ def test_a_late_contribution_does_not_count_for_the_quorum() -> None:
     study = late_by_one()
     everybody(study, "A")
     study.now_s = 1_000
-    assert study.act("A") == Wait(why="1 more sites")
+    assert said(study.act("A")) == Wait(why="1 more sites")
 
 
 def test_a_late_contribution_is_counted_even_if_a_later_one_came_first() -> None:
@@ -342,7 +357,7 @@ class TestSample:
         study = Execution("fedavg", sites=4, steps=2, parameters={"sample": 2, "quorum": 1, "deadline_s": 30})
         drawn = [name for name in study.names if isinstance(study.action(name), Train)]
         everybody(study, drawn[0])
-        assert study.action("A") == Wait(why="the deadline of the round", until_s=30.0)
+        assert said(study.action("A")) == Wait(why="the deadline of the round", until_s=30.0)
         study.now_s = 30
         assert isinstance(study.action("A"), Merge)
 

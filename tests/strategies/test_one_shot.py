@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from imagiq.federation import Finished, Merge, Train, Wait
 from imagiq.testing.execution import Execution
+from tests.strategies.waiting import said
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -38,7 +39,7 @@ def test_it_waits_for_all_unless_the_study_says_otherwise() -> None:
     study = Execution("one-shot", sites=3, steps=2)
     spend(study, "A", "B")
     study.now_s = 1e9
-    assert study.action("A") == Wait(why="more sites: 2 of 3 are done")
+    assert said(study.action("A")) == Wait(why="more sites: 2 of 3 are done")
 
 
 def test_with_a_deadline_more_than_half_are_enough() -> None:

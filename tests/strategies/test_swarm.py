@@ -14,6 +14,7 @@ from imagiq.objects import digest_of
 from imagiq.strategies.leading import PATIENCE_S
 from imagiq.strategies.rounds import Round, chosen_round
 from imagiq.testing.execution import Execution
+from tests.strategies.waiting import said
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -81,7 +82,7 @@ def test_a_silent_leader_is_replaced_by_the_next_one_drawn_after_the_patience() 
     first, second, third, _ = leaders(study, 1)
     assert isinstance(study.action(first), Merge)
     waiting = study.action(second)
-    assert waiting == Wait(why=f"round 1, which {first} should merge", until_s=60.0)
+    assert said(waiting) == Wait(why=f"round 1, which {first} should merge", until_s=60.0)
     assert isinstance(study.action(third), Wait)
     study.now_s = 60
     assert isinstance(study.action(second), Merge)
@@ -90,11 +91,20 @@ def test_a_silent_leader_is_replaced_by_the_next_one_drawn_after_the_patience() 
     assert isinstance(study.action(third), Merge)
 
 
+@pytest.mark.parametrize("given", [2, 3])
+def test_who_is_to_lead_first_fetches_models_as_they_come_and_others_do_not(given: int) -> None:
+    names = leaders(trained(), 1)
+    study = trained(4, *names[:given])
+    waiting = {name: study.action(name) for name in names[:given]}
+    wanted = {name: set(action.meanwhile) for name, action in waiting.items() if isinstance(action, Wait)}
+    assert wanted == {names[0]: {commit.digest for commit in study.commits}} | {name: set() for name in names[1:given]}
+
+
 def test_a_leader_waits_for_more_than_the_quorum_until_the_deadline() -> None:
     study = trained(4, "A", "B", "C")
     (first,) = [name for name in leaders(study, 1) if name != "D"][:1]
     place = leaders(study, 1).index(first)
-    assert study.action(first) == Wait(
+    assert said(study.action(first)) == Wait(
         why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=10.0 + 60 * place
     )
     study.now_s = 10.0 + 60 * place
@@ -133,7 +143,7 @@ def test_a_leader_waits_for_models_that_it_lacks_then_merges_what_is_here() -> N
     leader = leaders(study, 1)[0]
     other = next(name for name in study.names if name != leader)
     study.withheld = {study.trainings(other)[0].digest}
-    assert study.action(leader) == Wait(why="the models of round 1", until_s=30.0)
+    assert said(study.action(leader)) == Wait(why="the models of round 1", until_s=30.0)
     study.now_s = 30
     merge = study.action(leader)
     assert isinstance(merge, Merge)
@@ -155,12 +165,12 @@ def test_after_three_turns_in_vain_sites_go_on_alone_and_yet_lead_when_their_tur
     sixth = leaders(study, 1)[5]
     study.withheld = {commit.digest for commit in study.commits}
     study.now_s = 60 * 3 - 1
-    assert study.action(sixth) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=180.0)
+    assert said(study.action(sixth)) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=180.0)
     study.now_s = 60 * 3
     assert isinstance(study.act(sixth), Train)
-    assert study.action(sixth) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=240.0)
+    assert said(study.action(sixth)) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=240.0)
     study.now_s = 60 * 5 - 1
-    assert study.action(sixth) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=300.0)
+    assert said(study.action(sixth)) == Wait(why=f"round 1, which {leaders(study, 1)[0]} should merge", until_s=300.0)
     study.now_s = 60 * 5
     study.withheld = set()
     assert isinstance(study.act(sixth), Merge)
@@ -284,12 +294,12 @@ def alone(steps: int) -> Execution:
 
 def test_below_the_quorum_a_site_trains_on_from_its_newest_once_in_its_patience() -> None:
     study = alone(1)
-    assert study.action("A") == Wait(why="more sites: 1 of 2 are here", until_s=60.0)
+    assert said(study.action("A")) == Wait(why="more sites: 1 of 2 are here", until_s=60.0)
     study.now_s = 60
     action = study.act("A")
     assert isinstance(action, Train)
     assert (action.base, action.step) == (study.commits[0].digest, 2)
-    assert study.action("A") == Wait(why="more sites: 1 of 2 are here", until_s=120.0)
+    assert said(study.action("A")) == Wait(why="more sites: 1 of 2 are here", until_s=120.0)
 
 
 def test_alone_a_site_spends_no_more_than_its_budget_and_has_finished_until_others_bring_news() -> None:

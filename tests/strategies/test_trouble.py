@@ -14,6 +14,7 @@ from imagiq.objects import JSON, Commit, Parent, Recipe
 from imagiq.strategies import BUILT_IN
 from imagiq.strategies.rounds import chosen_round
 from imagiq.testing.execution import Execution, commit_of
+from tests.strategies.waiting import said
 
 ROUNDS: dict[str, dict[str, JSON]] = {"fedavg": {}, "swarm": {"patience_s": 100_000, "deadline_s": 100_000}}
 names = pytest.mark.parametrize("strategy", [name for name, _ in BUILT_IN])
@@ -132,10 +133,10 @@ def test_nobody_waits_longer_than_until_trouble_is_told(strategy: str) -> None:
 def test_fedavg_counts_only_those_for_whom_it_waits() -> None:
     study = Execution("fedavg", sites=4, steps=2)
     study.act("A")
-    assert study.action("A") == Wait(why="3 more sites")
+    assert said(study.action("A")) == Wait(why="3 more sites")
     study.failing = {"B"}
     everybody(study, "B", "C")
-    assert study.action("A") == Wait(why="1 more sites")
+    assert said(study.action("A")) == Wait(why="1 more sites")
     everybody(study, "D")
     assert isinstance(study.action("A"), Merge)
 
@@ -156,14 +157,14 @@ def test_one_shot_says_of_how_many_it_waits_for() -> None:
     study = Execution("one-shot", sites=3, steps=1)
     study.failing = {"C"}
     everybody(study, "A", "C")
-    assert study.action("A") == Wait(why="more sites: 1 of 2 are done")
+    assert said(study.action("A")) == Wait(why="more sites: 1 of 2 are done")
 
 
 def test_swarm_says_of_how_many_it_waits_for() -> None:
     study = Execution("swarm", sites=3, steps=1, parameters={"patience_s": 60})
     study.failing = {"B", "C"}
     everybody(study, "A", "B")
-    assert study.action("A") == Wait(why="more sites: 1 of 2 are here", until_s=60.0)
+    assert said(study.action("A")) == Wait(why="more sites: 1 of 2 are here", until_s=60.0)
     everybody(study, "C")
     assert isinstance(study.action("A"), Merge)
 

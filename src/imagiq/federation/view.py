@@ -87,10 +87,14 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Do nothing until the view changes, or until ``until_s`` on the site's clock."""
+    """Do nothing until the view changes, or until ``until_s`` on the site's clock.
+
+    ``meanwhile``: commits whose models will be needed then, as far as they are known; they are fetched at once.
+    """
 
     why: str
     until_s: float | None = None
+    meanwhile: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,10 +186,12 @@ class Site:
         for steps in self._joined():
             found[steps.study.digest] = None
             action = self._decide_in(steps, suppose_complete=suppose_complete)
-            for parent in action.parents if not isinstance(action, Wait | Finished) else ():
-                found[parent.commit] = None
-            if isinstance(action, Finished):
+            if isinstance(action, Wait):
+                found |= dict.fromkeys(action.meanwhile)
+            elif isinstance(action, Finished):
                 found[action.model] = None
+            else:
+                found |= dict.fromkeys(parent.commit for parent in action.parents)
         checks = to_check(self.bench, self.name) if self._is_member() else ()
         return found | dict.fromkeys((*accused(self.bench), *checks, *named_by(self.bench, self.name)))
 

@@ -21,11 +21,12 @@ absent: not at all).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from imagiq.federation import Action, Finished, Step, Train, View, Wait
 from imagiq.strategies.draws import drawn
 from imagiq.strategies.parameters import SHARE_OR_WHOLE, SITE, WHOLE, Parameter, share_of
-from imagiq.strategies.rounds import chosen_round, contributions, merge_of, passed_over
+from imagiq.strategies.rounds import chosen_round, contributions, inputs_of, merge_of, passed_over, present_of
 
 __all__ = ["PARAMETERS", "decide"]
 
@@ -57,9 +58,11 @@ def decide(view: View, me: str) -> Action:
         )
     if me != _server(view):
         return Wait(why=f"round {current.number + 1}")
-    usable = (next(filter(view.usable, given[site]), None) for site in sorted(given))
-    present = [step for step in usable if step is not None]
-    return _wait(view, present, trains, awaited if passed else ()) or merge_of(view, me, current, present)
+    present = present_of(view, given)
+    waiting = _wait(view, present, trains, awaited if passed else ())
+    if waiting is None:
+        return merge_of(view, me, current, present)
+    return replace(waiting, meanwhile=tuple(step.digest for step in inputs_of(view, current, present)))
 
 
 def _wait(view: View, present: Sequence[Step], trains: Sequence[str], enough: Collection[str]) -> Wait | None:

@@ -5,8 +5,9 @@ commits are known here and either everybody's are or the deadline has passed. Th
 ``patience_s`` later the next one's, and so on. First-seen times are local facts, so two sites may lead at once, as after a
 partition: which of their merges counts is decided by :mod:`imagiq.strategies.rounds`, for everybody alike.
 
-A strategy sees which training commits are known, and fetches their models only when it leads. Who leads and lacks some of
-them waits for these for half of its turn, then merges what is here if that is the quorum.
+A strategy sees which training commits are known. Their models are fetched by who is to lead first, as they come, and by
+others when their turn comes. Who leads and lacks some of them waits for these for half of its turn, then merges what is here
+if that is the quorum.
 
 A site in trouble leads after all others and is not waited for; where the others are fewer than the quorum, all of them are
 enough.
@@ -19,10 +20,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagiq.federation import Merge, Step, View, Wait
+from imagiq.objects import Digest
 from imagiq.strategies.draws import drawn
-from imagiq.strategies.rounds import Round, chosen_round, merge_of
+from imagiq.strategies.rounds import Round, chosen_round, inputs_of, merge_of, present_of
 
-__all__ = ["PATIENCE_S", "Terms", "is_on_its_way", "lead", "majority", "when_due"]
+__all__ = ["PATIENCE_S", "Terms", "is_on_its_way", "lead", "majority", "to_lead", "when_due"]
 
 PATIENCE_S: Final = 3600
 """How long others may be silent, if the study does not say: far more than a transfer takes, far less than a night."""
@@ -85,6 +87,19 @@ def when_due(view: View, given: Mapping[str, Sequence[Step]], terms: Terms) -> f
     return min(due)
 
 
+def to_lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]]) -> tuple[Digest, ...]:
+    """Return what I shall merge of the next round, as far as it is known, if I am the first to lead it; else nothing."""
+    if _leaders(view, current)[0] != me:
+        return ()
+    return tuple(step.digest for step in inputs_of(view, current, present_of(view, given)))
+
+
+def _leaders(view: View, current: Round) -> Sequence[str]:
+    """Return the members in the order in which they lead the next round."""
+    order = drawn(view.sites, view.study.seed, "leader", current.number + 1)
+    return sorted(order, key=view.troubled.__contains__)
+
+
 def lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]], terms: Terms) -> Merge | Wait | None:
     """Return the merge of the next round when it is my turn, or what I wait for.
 
@@ -101,12 +116,12 @@ def lead(view: View, me: str, current: Round, given: Mapping[str, Sequence[Step]
     due_s = when_due(view, given, terms)
     if due_s is None:
         return None
-    troubled = view.troubled
-    leaders = sorted(drawn(view.sites, view.study.seed, "leader", current.number + 1), key=troubled.__contains__)
+    leaders = _leaders(view, current)
     my_turn_s = due_s + terms.patience_s * leaders.index(me)
     if view.now_s < my_turn_s:
-        return Wait(why=f"round {current.number + 1}, which {leaders[0]} should merge", until_s=my_turn_s)
-    present = [step for site in sorted(given) if (step := next(filter(view.usable, given[site]), None)) is not None]
+        why = f"round {current.number + 1}, which {leaders[0]} should merge"
+        return Wait(why=why, until_s=my_turn_s, meanwhile=to_lead(view, me, current, given))
+    present = present_of(view, given)
     is_all_here = all(view.usable(steps[0]) for steps in given.values())
     if not is_all_here and view.now_s < (until_s := my_turn_s + terms.patience_s / 2):
         return Wait(why=f"the models of round {current.number + 1}", until_s=until_s)

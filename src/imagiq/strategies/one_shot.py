@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from imagiq.federation import Action, Finished, Step, Train, View, Wait
-from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority
+from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority, to_lead
 from imagiq.strategies.parameters import WHOLE, Parameter
 from imagiq.strategies.rounds import Round, chosen_round, passed_over, turn_of
 
@@ -45,7 +45,9 @@ def decide(view: View, me: str) -> Action:
         deadline_s=view.study.strategy.positive("deadline_s") or 0,
         patience_s=patience_s,
     )
-    return lead(view, me, current, done, terms) or Wait(why=f"more sites: {len(done)} of {terms.needed} are done")
+    return lead(view, me, current, done, terms) or Wait(
+        why=f"more sites: {len(done)} of {terms.needed} are done", meanwhile=to_lead(view, me, current, done)
+    )
 
 
 def _done(view: View, current: Round, site: str) -> Sequence[Step]:

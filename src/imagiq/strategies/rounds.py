@@ -27,7 +27,17 @@ from typing import TypeAlias
 from imagiq.federation import Merge, Step, View, Wait
 from imagiq.objects import Digest
 
-__all__ = ["Round", "chosen_round", "contributions", "late_steps", "merge_of", "passed_over", "turn_of"]
+__all__ = [
+    "Round",
+    "chosen_round",
+    "contributions",
+    "inputs_of",
+    "late_steps",
+    "merge_of",
+    "passed_over",
+    "present_of",
+    "turn_of",
+]
 
 INPUT_LIMIT = 1000
 """So many models fit into one merge; what is left over is an input of the next."""
@@ -215,6 +225,17 @@ def contributions(view: View, current: Round) -> Mapping[str, Sequence[Step]]:
     return {site: steps for site, steps in found.items() if steps}
 
 
+def present_of(view: View, given: Mapping[str, Sequence[Step]]) -> list[Step]:
+    """Return one usable step of each site that has given one: the first; see :func:`contributions`."""
+    usable = (next(filter(view.usable, given[site]), None) for site in sorted(given))
+    return [step for step in usable if step is not None]
+
+
+def inputs_of(view: View, current: Round, present: Sequence[Step]) -> Sequence[Step]:
+    """Return what the merge of a round takes in, as far as it is known: what is present of it, and what came late."""
+    return [*present, *late_steps(view, current)][: max(INPUT_LIMIT, len(present))]
+
+
 def merge_of(view: View, me: str, current: Round, present: Sequence[Step]) -> Merge | Wait:
     """Return the merge of a round, with what came late; or that I have made it and it cannot be used here.
 
@@ -224,7 +245,7 @@ def merge_of(view: View, me: str, current: Round, present: Sequence[Step]) -> Me
         current: The round before.
         present: What is merged of it, one usable step of each site.
     """
-    inputs = [*present, *late_steps(view, current)][: max(INPUT_LIMIT, len(present))]
+    inputs = inputs_of(view, current, present)
     merge = Merge(base=current.model.digest, inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     alike = view.steps.merged_into(merge.inputs[0][0])
     if any(known.site == me and known.commit.parents == merge.parents for known in alike):

@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Final
 
 from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
-from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority, when_due
+from imagiq.strategies.leading import PATIENCE_S, Terms, is_on_its_way, lead, majority, to_lead, when_due
 from imagiq.strategies.parameters import WHOLE, Parameter
 from imagiq.strategies.rounds import Round, chosen_round, contributions, passed_over
 
@@ -62,7 +62,11 @@ def _alone(
     due_s = when_due(view, given, terms)
     if due_s is not None:
         alone_s = max(alone_s, due_s + TURNS_IN_VAIN * terms.patience_s)
-    waiting = leading or Wait(why=f"more sites: {len(given)} of {terms.needed} are here", until_s=alone_s)
+    waiting = leading or Wait(
+        why=f"more sites: {len(given)} of {terms.needed} are here",
+        until_s=alone_s,
+        meanwhile=to_lead(view, me, current, given),
+    )
     if view.now_s < alone_s:
         return replace(waiting, until_s=min(alone_s, waiting.until_s or alone_s))
     if mine is not None and _may_train_from(view, me, mine):
