@@ -154,3 +154,61 @@ def test_a_silent_site_stops_nobody() -> None:
     actions = study.run(most=50)
     assert [len(study.trainings(name)) for name in "AB"] == [4, 4]
     assert all(isinstance(action, Wait) for action in actions.values())
+
+
+# --------------------------------------------------------------------------------------------------------- ahead
+
+
+def ahead(steps: int = 2, **more: int) -> Execution:
+    return Execution("latest-of-each", sites=3, steps=6, parameters={"ahead": steps, "patience_s": 60, **more})
+
+
+def test_who_is_as_far_ahead_of_the_slowest_as_the_study_lets_it_waits_for_it() -> None:
+    study = ahead(2)
+    spend(study, "B", 1)
+    study.tell_all()
+    assert [type(action) for action in spend(study, "A", 3)] == [Merge, Train, Train]
+    assert study.act("A") == Wait(why="C, which is 2 steps behind", until_s=60.0)
+    assert [type(action) for action in spend(study, "C", 2)] == [Merge, Train]
+    study.tell_all()
+    assert [type(action) for action in spend(study, "A", 2)] == [Merge, Train]
+    assert study.act("A") == Wait(why="B, which is 2 steps behind", until_s=60.0)
+
+
+def test_who_has_been_silent_for_the_patience_is_not_waited_for() -> None:
+    study = ahead(1)
+    spend(study, "A", 1)
+    assert study.act("A") == Wait(why="B, which is 1 steps behind", until_s=60.0)
+    study.now_s = 60
+    assert isinstance(study.act("A"), Train)
+
+
+def test_who_is_in_trouble_or_has_spent_its_budget_is_not_waited_for() -> None:
+    study = ahead(1)
+    study.failing = {"B"}
+    while "B" not in study.view("A").troubled:
+        study.act("B")
+        study.now_s += 1
+        study.tell_all()
+    for number in range(6):
+        assert isinstance(study.act("A"), Train)
+        assert waits_for("C", study.act("A")) or number == 5
+        study.act("C")
+        study.tell_all()
+        assert [type(study.act(name)) for name in "CA"] == [Merge, Merge], number
+    assert isinstance(study.act("A"), Finished)
+
+
+def waits_for(slower: str, action: object) -> bool:
+    return isinstance(action, Wait) and action.why.startswith(f"{slower}, which is")
+
+
+@given(seed=seeds, steps=st.integers(1, 3))
+def test_nobody_is_ever_further_ahead_than_the_study_says_while_all_are_heard(seed: int, steps: int) -> None:
+    study = Execution("latest-of-each", sites=3, steps=5, seed=seed, parameters={"ahead": steps, "patience_s": 10**9})
+    for _ in range(100):
+        study.go_on(1)
+        made = [len(study.trainings(name)) for name in study.names]
+        assert max(made) - min(made) <= steps
+    assert all(isinstance(action, Finished) for action in study.finish().values())
+    assert study.now_s == 0, "somebody was taken for silent"
