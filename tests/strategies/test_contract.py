@@ -17,8 +17,6 @@ CASES: dict[str, tuple[str, dict[str, JSON]]] = {name: (name, {}) for name, _ in
     "one-shot with a deadline": ("one-shot", {"deadline_s": 60, "patience_s": 10}),
     "cyclic with patience": ("cyclic", {"patience_s": 10}),
     "latest-of-each with a peer": ("latest-of-each", {"peers": 1}),
-    "latest-of-each side by side": ("latest-of-each", {"ahead": 1, "patience_s": 60}),
-    "latest-of-each with a peer, not far ahead": ("latest-of-each", {"peers": 1, "ahead": 2, "patience_s": 10}),
     "gossip with two peers": ("gossip", {"peers": 2, "patience_s": 1}),
     "the documented one": ("", {}),
 }

@@ -1,4 +1,4 @@
-"""Latest-of-each: asynchronous averaging without a server, in which nobody ever waits, unless the study asks for that.
+"""Latest-of-each: asynchronous averaging without a server, in which nobody ever waits.
 
 I merge the newest training commit of each site, mine beside them, as soon as another site has a newer one than I merged
 last; then I train from the merge; where there is nothing new, I train on. Among what may be merged, the weight of a
@@ -14,14 +14,8 @@ is allowed to all, or two halves of a federation that were parted for long would
 merge is never an input of a merge. When my budget is spent, I have finished as soon as all others who are not in trouble
 have spent theirs.
 
-Where sites differ in speed, the fast ones spend their budget early, and while the slow ones train on alone the common model
-leans towards them. ``ahead`` lets nobody be more steps ahead of the slowest than that (stale synchronous parallel, Ho et al.
-2013): who is, waits for it, and merges meanwhile as ever. It costs no time, as the study ends with the slowest anyway. Who
-is in trouble or has been silent for ``patience_s`` is not waited for, nor who has spent its budget.
-
 Parameters: ``peers``: merge only with this many other sites, drawn anew for each step from the study's seed, my name
-and the step (absent: with all). ``ahead``: a number of steps (absent: nobody ever waits). ``patience_s``: an integer
-(absent: an hour).
+and the step (absent: with all).
 """
 
 from __future__ import annotations
@@ -30,12 +24,11 @@ from collections.abc import Mapping, Sequence
 
 from imagiq.federation import Action, Finished, Merge, Step, Train, View, Wait
 from imagiq.strategies.draws import drawn
-from imagiq.strategies.leading import PATIENCE_S
 from imagiq.strategies.parameters import WHOLE, Parameter
 
 __all__ = ["PARAMETERS", "STALE_AFTER", "decide", "newest_model", "not_stale", "train_on"]
 
-PARAMETERS: Mapping[str, Parameter] = {"peers": WHOLE, "ahead": WHOLE, "patience_s": WHOLE}
+PARAMETERS: Mapping[str, Parameter] = {"peers": WHOLE}
 
 STALE_AFTER = 32
 
@@ -50,31 +43,12 @@ def decide(view: View, me: str) -> Action:
         if inputs:
             return Merge(inputs=tuple(sorted((step.digest, step.weight) for step in inputs)))
     if not spent:
-        return _wait_for_slower(view, me) or train_on(view, me, model)
+        return train_on(view, me, model)
     troubled = view.troubled
     awaited = [site for site in view.sites if site not in troubled and not view.has_spent(site)]
     if awaited:
         return Wait(why="other sites to spend their budget")
     return Finished(model=model.digest)
-
-
-def _wait_for_slower(view: View, me: str) -> Wait | None:
-    """Return whom I wait for, if I am as far ahead of others as the study lets me."""
-    ahead, patience_s = (view.study.strategy.positive(name) for name in ("ahead", "patience_s"))
-    if ahead is None:
-        return None
-    troubled, made = view.troubled, view.made(me)
-    slower = (s for s in view.sites if made - view.made(s) >= ahead and s not in troubled and not view.has_spent(s))
-    moments = {site: view.seen_s(_last_of(view, site)) + (patience_s or PATIENCE_S) for site in slower}
-    awaited = {site: until_s for site, until_s in moments.items() if view.now_s < until_s}
-    return (
-        Wait(why=f"{min(awaited)}, which is {ahead} steps behind", until_s=max(awaited.values())) if awaited else None
-    )
-
-
-def _last_of(view: View, site: str) -> Step:
-    """Return a site's last training, usable here or not; the study's start, if there is none."""
-    return next(reversed(view.steps.trainings(site)), view.start)
 
 
 def newest_model(view: View, me: str) -> Step:
