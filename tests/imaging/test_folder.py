@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imagiq.errors import ContractBroken, ImagiqError, Misuse, NotFound, Unreachable
+from imagiq.errors import BudgetSpent, ContractBroken, ImagiqError, Misuse, NotFound, Unreachable
 from imagiq.imaging import cache
 from imagiq.imaging.cache import kept, key_of
 from imagiq.imaging.dataset import read_dataset, read_places
@@ -213,6 +214,40 @@ BROKEN: list[tuple[str, Callable[[Path], Any], str, str]] = [
         "dataset-form",
         "outside",
     ),
+    ("a label numbered by no digit", lambda f: describe(f, labels={"²": "lesion"}), "dataset-form", "neither"),
+    (
+        "two numbers of one label",
+        lambda f: describe(f, labels={"1": "lesion", "2": "lesion"}),
+        "dataset-form",
+        "one label",
+    ),
+    (
+        "a channel without a name",
+        lambda f: describe(f, channel_names={"0": None, "1": "T2"}),
+        "dataset-form",
+        "no name",
+    ),
+    (
+        "a file with NUL",
+        lambda f: describe(f, training=[{"image": "\0", "label": "y"}]),
+        "dataset-form",
+        "cannot be a file",
+    ),
+    (
+        "a surrogate",
+        lambda f: describe(f, training=[{"image": "\ud800", "label": "y"}]),
+        "dataset-form",
+        "cannot be a file",
+    ),
+    (
+        "a name too long",
+        lambda f: describe(f, training=[{"image": "a" * 999, "label": "y"}]),
+        "dataset-form",
+        "cannot be a file",
+    ),
+    ("a channel of no digit", lambda f: write(f, "imagesTr", "bob_²", np.zeros(SHAPE)), "dataset-name", "CASE_0000"),
+    ("a fifo", lambda f: os.mkfifo(f / "imagesTr" / "eve_0000.nii.gz"), "dataset-name", "no file"),
+    ("twice", lambda f: (f / "labelsTr" / "bob.nii").write_bytes(b""), "dataset-twice", "1 images"),
     ("half a pair", lambda f: describe(f, training=[{"image": "x.nii.gz"}]), "dataset-form", "no label"),
 ]
 
@@ -240,6 +275,11 @@ TABLES = [
     ("patient,site,fold\namy,x,y\n", "sites-cell"),
     ("patient,site\n", "sites-empty"),
     ("patient,site\n\xff", "sites-format"),
+    ("patient;site\namy;x\n", "sites-columns"),
+    ("patient,site,site\namy,x,x\n", "sites-columns"),
+    ("patient,site,fold\namy,x,--1\n", "sites-cell"),
+    ("patient,site,fold\namy,x,\xb2\n", "sites-format"),
+    (f"patient,site,fold\namy,x,{'9' * 5000}\n", "sites-cell"),
 ]
 
 
@@ -250,6 +290,43 @@ def test_a_table_of_sites_that_is_not_right_is_refused_without_a_name(text: str,
         images(path=nnunet, sites=nnunet / "sites.csv")
     assert caught.value.code == code
     assert "amy" not in str(caught.value)
+
+
+def test_lines_of_nothing_but_commas_in_a_table_are_passed_over(nnunet: Path) -> None:
+    table = "patient,site\n,\n" + "".join(f"{name},x\n" for name in ("amy", "bob", "cleo", "dan")) + ",\n  \n"
+    (nnunet / "sites.csv").write_text(table)
+    assert len(read_places(nnunet / "sites.csv")) == 4
+
+
+def test_pairs_listed_as_nnunet_1_lists_them_are_found_by_channel(nnunet: Path) -> None:
+    pairs = [
+        {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+        for name in ("amy", "bob", "cleo", "dan")
+    ]
+    describe(nnunet, training=pairs)
+    (site,) = images(path=nnunet)
+    assert site.train.images.shape[1] == 2
+
+
+def test_what_nnunet_ignores_is_no_label(nnunet: Path) -> None:
+    describe(nnunet, labels={"background": 0, "lesion": 1, "ignore": 2})
+    assert dict(read_dataset(nnunet).labels) == {"lesion": 1}
+    write(nnunet, "labelsTr", "bob", np.full(SHAPE, 2, np.uint8))
+    with pytest.raises(ContractBroken, match="the value 2"):
+        images(path=nnunet)
+
+
+def test_an_image_that_would_grow_beyond_all_measure_is_refused(nnunet: Path) -> None:
+    with pytest.raises(BudgetSpent, match=r"would grow to .* GiB"):
+        images(path=nnunet, plane="volume", spacing_mm=0.01)
+    for spacing_mm in (1e-9, 1e9, float("nan")):
+        with pytest.raises(Misuse, match="cannot be"):
+            images(path=nnunet, spacing_mm=spacing_mm)
+
+
+def test_a_split_cannot_be_drawn_from_a_negative_seed(nnunet: Path) -> None:
+    with pytest.raises(Misuse, match="from the seed -1"):
+        images(path=nnunet, seed=-1)
 
 
 def test_what_is_not_there_or_cannot_be_read_is_told(nnunet: Path) -> None:

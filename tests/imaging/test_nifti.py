@@ -165,6 +165,22 @@ def test_a_mask_of_whole_numbers_in_the_map_is_read_and_may_be_empty(tmp_path: P
         assert caught.value.code == "nifti-label"
 
 
+def test_numbers_of_a_mask_that_miss_whole_ones_by_rounding_are_taken_for_them(tmp_path: Path) -> None:
+    marks = np.zeros((3, 3, 3), np.float32)
+    marks[0, 0, :2] = (np.float32(1.0000001), np.float32(1.9999))
+    path = saved(tmp_path / "mask.nii.gz", marks)
+    with pytest.raises(ContractBroken, match=r"the value 1\.99989"):
+        read_mask(path, {"one": 1, "two": 2})
+    marks[0, 0, 1] = 1.9999999
+    found = read_mask(saved(path, marks), {"one": 1, "two": 2}).array
+    assert found[0, 0].tolist() == [1, 2, 0]
+
+
+def test_numbers_beyond_float32_are_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ContractBroken, match=r"1 of 8 voxels of image\.nii are NaN, infinite, or too large"):
+        read_volume(saved(tmp_path / "image.nii", np.array([1e300, *[0.0] * 7]).reshape(2, 2, 2)))
+
+
 def test_voxels_that_are_no_numbers_are_counted_and_refused(tmp_path: Path) -> None:
     values = array()
     values[0, 0, :2] = np.nan, np.inf

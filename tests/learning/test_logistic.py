@@ -226,6 +226,8 @@ def test_weights_that_do_not_fit_are_refused(weights: Weights) -> None:
         {"batch": 2.5},
         {"batch": True},
         {"features": None},
+        {"features": 2**53},
+        {"learning_rate": 10**400},
         {"weight_decay": -0.1},
         {"schedule": "linear"},
     ],

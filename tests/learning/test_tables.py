@@ -39,6 +39,43 @@ def test_sites_come_in_the_order_of_their_rows_and_gaps_are_counted(tmp_path: Pa
     assert [(site.name, len(site.train) + len(site.test), site.dropped) for site in found] == [("a", 4, 1), ("b", 2, 1)]
 
 
+def test_lines_of_nothing_but_commas_are_passed_over(tmp_path: Path) -> None:
+    whole, spaced = read(tmp_path, HEADER + ROWS), read(tmp_path, HEADER + ",,,,\n" + ROWS + " \n")
+    assert [len(site.train) for site in whole] == [len(site.train) for site in spaced]
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [
+        ["1e308", "-1e308", "0", "1"],
+        ["5e-324", "1e-323", "0", "0"],
+        ["1e-200", "2e-200", "0", "0"],
+        ["1e200", "-1e200", "0", "1"],
+    ],
+)
+def test_numbers_whose_deviation_cannot_be_computed_are_refused_instead_of_becoming_nan(
+    ages: list[str], tmp_path: Path
+) -> None:
+    text = "hospital,age,ill\n" + "".join(f"a,{age},{number % 2}\n" for number, age in enumerate(ages * 3))
+    with pytest.raises(ContractBroken) as caught:
+        read(tmp_path, text, features=("age",), categorical=())
+    assert caught.value.code == "table-range"
+
+
+def test_a_class_in_words_is_answered_with_how_to_say_which_is_positive(tmp_path: Path) -> None:
+    with pytest.raises(ContractBroken, match="positive = ") as caught:
+        read(tmp_path, HEADER + "a,50,1,red,yes\n")
+    assert caught.value.code == "table-label"
+
+
+def test_a_negative_seed_and_a_split_nested_without_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Misuse, match="from the seed -1"):
+        read(tmp_path, HEADER + ROWS, seed=-1)
+    (tmp_path / "split.json").write_text("[" * 100_000)
+    with pytest.raises(ContractBroken, match="not JSON"):
+        read(tmp_path, HEADER + ROWS, split=tmp_path / "split.json")
+
+
 def test_categories_become_columns_but_for_the_first(tmp_path: Path) -> None:
     a, b = read(
         tmp_path,

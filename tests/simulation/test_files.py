@@ -59,6 +59,7 @@ def test_a_file_becomes_a_scenario(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
+        ("seed = 3", f"seed = 3\nupdate_s = {10**400}", "'update_s' is a number beyond all measure"),
         ("speed = 2", "sped = 2", "wards.toml, [[site]] number 1: there is no key 'sped'. Did you mean 'speed'?"),
         ("[budget]", "[bugdet]", "Did you mean 'budget'?"),
         ("steps = 2", "stesp = 2", "[budget]: there is no key 'stesp'. Did you mean 'steps'?"),

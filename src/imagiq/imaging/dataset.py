@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = ["Dataset", "Place", "SourceCase", "read_dataset", "read_places"]
 
 _LIMIT: Final = 2**24
 _SUFFIXES: Final = (".nii.gz", ".nii")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_IGNORED: Final = "ignore"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +81,9 @@ def read_dataset(folder: Path) -> Dataset:
     channels = _channels(content)
     labels = _labels(content)
     listed = content.get("training")
-    cases = _listed(folder, listed) if isinstance(listed, list) and listed else _found(folder, len(channels))
+    cases = (
+        _listed(folder, listed, len(channels)) if isinstance(listed, list) and listed else _found(folder, len(channels))
+    )
     if not cases:
         raise ContractBroken(
             "dataset-empty",
@@ -105,7 +110,7 @@ def read_places(path: Path) -> dict[str, Place]:
     for line, row in _rows(path):
         patient, site = row["patient"], row["site"]
         case, fold = row.get("case") or patient, row.get("fold") or "-1"
-        if not patient or not site or not fold.lstrip("-").isdigit():
+        if not patient or not site or not _NUMBER.fullmatch(fold.removeprefix("-")):
             raise ContractBroken(
                 "sites-cell",
                 f"Line {line} of {path.name} lacks a patient or a site, or its fold is no number.",
@@ -138,14 +143,17 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             if missing:
                 raise ContractBroken(
                     "sites-columns",
-                    f"{path.name} has no column called {' or '.join(missing)}.",
-                    "Give it the columns patient and site, and if you like case and fold.",
+                    f"{path.name} has not exactly one column called {' and one called '.join(missing)}.",
+                    "Give it the columns patient and site, and if you like case and fold, with commas between them.",
                 )
             reader.fieldnames = columns
-            return [
+            rows = [
                 (reader.line_num, {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)})
                 for row in reader
             ]
+            return [
+                (line, row) for line, row in rows if any(row.values())
+            ]  # spreadsheets leave lines of nothing but commas
     except FileNotFoundError as error:
         raise NotFound("sites-missing", f"There is no file {path}.", "Check its name and folder.") from error
     except OSError as error:
@@ -191,17 +199,25 @@ def _channels(content: Mapping[str, Any]) -> tuple[str, ...]:
         raise _malformed("it has neither channel_names nor modality")
     if sorted(named) != sorted(str(number) for number in range(len(named))):
         raise _malformed("its channels are not numbered from 0")
-    return tuple(str(named[str(number)]) for number in range(len(named)))
+    if not all(isinstance(name, str) and name for name in named.values()):
+        raise _malformed("a channel has no name")
+    return tuple(named[str(number)] for number in range(len(named)))
 
 
 def _labels(content: Mapping[str, Any]) -> dict[str, int]:
-    """Return names and numbers of labels; regions, which are several labels together, are taken apart."""
+    """Return names and numbers of labels; regions, which are several labels together, are taken apart.
+
+    What nnU-Net calls ``ignore`` is no label: a mask that holds it is refused, since nobody drew anything there.
+    """
     given = content.get("labels")
     if not isinstance(given, dict):
         raise _malformed("it has no labels")
+    names = [value for value in given.values() if isinstance(value, str)]
+    if len(set(names)) != len(names):
+        raise _malformed("two numbers have one label")
     found: dict[str, int] = {}
     for name, value in given.items():
-        if isinstance(value, str) and name.isdigit():
+        if isinstance(value, str) and _NUMBER.fullmatch(name):
             found[value] = int(name)
         elif isinstance(value, list) and value and all(type(number) is int for number in value):
             found |= {f"label {number}": number for number in value}
@@ -209,26 +225,46 @@ def _labels(content: Mapping[str, Any]) -> dict[str, int]:
             found[name] = value
         else:
             raise _malformed("a label is neither a number nor a list of numbers")
-    kept = {name: number for name, number in found.items() if number != 0}
+    kept = {name: number for name, number in found.items() if number != 0 and name != _IGNORED}
     if not kept or len(set(kept.values())) != len(kept) or not all(0 < number < 256 for number in kept.values()):
         raise _malformed("its labels are not numbers from 1 to 255, each once")
     return dict(sorted(kept.items(), key=lambda item: item[1]))
 
 
-def _listed(folder: Path, listed: list[Any]) -> list[SourceCase]:
+def _listed(folder: Path, listed: list[Any], channels: int) -> list[SourceCase]:
     cases = []
     for pair in listed:
         if not isinstance(pair, dict) or not all(isinstance(pair.get(key), str) for key in ("image", "label")):
             raise _malformed("a pair under training has no image or no label")
-        image, mask = (folder / pair[key] for key in ("image", "label"))
-        if not all(path.resolve().is_relative_to(folder.resolve()) for path in (image, mask)):
+        try:
+            image, mask = (folder / pair[key] for key in ("image", "label"))
+            is_inside = all(path.resolve().is_relative_to(folder.resolve()) for path in (image, mask))
+            images = _images(image, channels)
+            cases.append((SourceCase(name=_stem(image), images=images, mask=mask), images[0].is_file(), mask.is_file()))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise _malformed("a pair under training names what cannot be a file") from error
+        if not is_inside:
             raise _malformed("a pair under training lies outside the folder")
-        cases.append(SourceCase(name=_stem(image), images=(image,), mask=mask))
-    lacking = sum(1 for case in cases if not case.mask.is_file())
-    _check_pairs(folder, lacking, len(cases), sum(1 for case in cases if not case.images[0].is_file()))
-    if len({case.name for case in cases}) != len(cases):
+    _check_pairs(
+        folder,
+        sum(1 for _, _, has_mask in cases if not has_mask),
+        len(cases),
+        sum(1 for _, has_image, _ in cases if not has_image),
+    )
+    found = [case for case, _, _ in cases]
+    if len({case.name for case in found}) != len(found):
         raise _malformed("two pairs under training have one name")
-    return cases
+    return found
+
+
+def _images(listed: Path, channels: int) -> tuple[Path, ...]:
+    """Return the files of an image as it is listed; nnU-Net 1 lists ``CASE.nii.gz`` for its files ``CASE_0000.nii.gz``, ..."""
+    if listed.exists():
+        return (listed,)
+    stem = _stem(listed)
+    ending = listed.name.removeprefix(stem)
+    files = tuple(listed.with_name(f"{stem}_{number:04}{ending}") for number in range(channels))
+    return files if all(file.exists() for file in files) else (listed,)
 
 
 def _found(folder: Path, channels: int) -> list[SourceCase]:
@@ -236,7 +272,7 @@ def _found(folder: Path, channels: int) -> list[SourceCase]:
     images: dict[str, dict[int, Path]] = {}
     for path in _files(folder / "imagesTr"):
         name, _, number = _stem(path).rpartition("_")
-        if not name or not number.isdigit() or int(number) >= channels:
+        if not name or not _NUMBER.fullmatch(number) or int(number) >= channels:
             raise ContractBroken(
                 "dataset-name",
                 f"A file in {folder.name}/imagesTr is not called CASE_0000 with the number of one of {channels} channels.",
@@ -272,13 +308,25 @@ def _check_pairs(folder: Path, lacking: int, images: int, alone: int) -> None:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES) and path.name[0] != ".")
+        files = sorted(path for path in folder.iterdir() if path.name.endswith(_SUFFIXES) and path.name[0] != ".")
     except FileNotFoundError as error:
         raise NotFound("dataset-missing", f"There is no folder {folder}.", "Check its name.") from error
     except OSError as error:
         raise Unreachable(
             "dataset-unreadable", f"{folder} cannot be read: {error.strerror}.", "Check its kind and rights."
         ) from error
+    if not all(path.is_file() for path in files):
+        raise ContractBroken(
+            "dataset-name", f"Something in {folder} is called as an image and is no file.", "Take it out, or rename it."
+        )
+    twice = len(files) - len({_stem(path) for path in files})
+    if twice:
+        raise ContractBroken(
+            "dataset-twice",
+            f"{twice} images in {folder} are there as .nii and as .nii.gz.",
+            "Keep one of each: they may differ.",
+        )
+    return files
 
 
 def _stem(path: Path) -> str:

@@ -40,6 +40,7 @@ _HEADERS: Final = {348: 352, 540: 544}
 
 _EXTENSIONS: Final = 2**20
 _CHUNK: Final = 2**20
+_ROUNDING: Final = 1e-4
 _KEPT: Final = (
     *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
     *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
@@ -132,12 +133,13 @@ def read_volumes(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> tuple[Volume,
     Args and errors are those of :func:`read_volume`.
     """
     array, affine, frame = _turned(path, limit_bytes)
-    values = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32)
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise ContractBroken(
             "nifti-not-finite",
-            f"{bad} of {values.size} voxels of {path.name} are NaN or infinite.",
+            f"{bad} of {values.size} voxels of {path.name} are NaN, infinite, or too large for float32.",
             "Find out what they stand for and fill them, often with 0; or leave the file out.",
         )
     return tuple(Volume(array=values[..., number], affine=affine, frame=frame) for number in range(values.shape[3]))
@@ -145,6 +147,8 @@ def read_volumes(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> tuple[Volume,
 
 def read_mask(path: Path, labels: Mapping[str, int], *, limit_bytes: int = LIMIT_BYTES) -> Volume:
     """Read a mask: a volume of whole numbers, each in the map or 0.
+
+    Numbers that miss a whole one by rounding only, such as 1.0000001 where a slope was stored, are taken for it.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
@@ -163,17 +167,21 @@ def read_mask(path: Path, labels: Mapping[str, int], *, limit_bytes: int = LIMIT
         raise Unsupported(
             "nifti-dimensions", f"{path.name} holds {array.shape[3]} volumes.", "Give a mask with one volume."
         )
-    found = np.unique(array)
     known = {0, *labels.values()}
-    stray = [value for value in found.tolist() if value not in known]
+    stray = [value for value in np.unique(array).tolist() if _whole(value) not in known]
     if stray:
         raise ContractBroken(
             "nifti-label",
-            f"The mask {path.name} holds the value {stray[0]:g}, which is not in the label map "
+            f"The mask {path.name} holds the value {stray[0]:.9g}, which is not in the label map "
             f"({', '.join(f'{number} {name}' for name, number in labels.items()) or 'which is empty'}).",
             "Add it to the map, or correct the mask.",
         )
-    return Volume(array=array[..., 0].astype(np.uint8), affine=affine, frame=frame)
+    return Volume(array=np.rint(array[..., 0]).astype(np.uint8), affine=affine, frame=frame)
+
+
+def _whole(value: float) -> float:
+    """Return the whole number that a value misses by rounding only, or the value."""
+    return round(value) if math.isfinite(value) and abs(value - round(value)) < _ROUNDING else value
 
 
 def same_place(one: Volume, other: Volume) -> bool:

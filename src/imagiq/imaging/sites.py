@@ -81,13 +81,15 @@ def split_by_share(patients: Collection[str], *, held_back: float, validation: f
         seed: Public seed.
 
     Raises:
-        Misuse: a part is out of range.
+        Misuse: a part or the seed is out of range.
     """
     for part in (held_back, validation):
         if not 0.0 <= part < 1.0:
             raise Misuse(
                 "split-share", f"A part of {part} cannot be held back.", "Choose from 0 to below 1, such as 0.25."
             )
+    if seed < 0:
+        raise Misuse("split-seed", f"A split cannot be drawn from the seed {seed}.", "Choose a seed of 0 or more.")
     names = sorted(patients)
     order = np.argsort(np.random.PCG64(seed).random_raw(len(names)), kind="stable").tolist() if names else []
     drawn = [names[index] for index in order]

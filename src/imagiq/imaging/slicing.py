@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]  # scipy ships no types
 
-from imagiq.errors import Misuse
+from imagiq.errors import BudgetSpent, Misuse
 
 __all__ = ["AXES", "Slicing", "check_grid", "fitted", "put_back_along", "resampled", "resampled_mask"]
 
 AXES: Final[Mapping[str, int]] = MappingProxyType({"sagittal": 0, "coronal": 1, "axial": 2})
 """Name of a plane -> the axis of a volume in RAS that it is perpendicular to."""
+
+
+_FINEST_MM: Final = 0.01
+_COARSEST_MM: Final = 100.0
+_LARGEST: Final = 2**29
+"""So many points, 2 GiB in float32, may an image have once it was resampled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,18 +123,33 @@ def check_grid(spacing_mm: float, shape: tuple[int, ...], axes: int) -> None:
     Raises:
         Misuse: one of them cannot be.
     """
-    if not math.isfinite(spacing_mm) or spacing_mm < 0.0:
-        raise Misuse("slices-spacing", f"A spacing of {spacing_mm} mm cannot be.", "Give millimetres, or 0 to keep it.")
-    if shape and (len(shape) != axes or any(not 1 <= size <= 4096 for size in shape)):
+    if spacing_mm != 0.0 and not _FINEST_MM <= spacing_mm <= _COARSEST_MM:
+        raise Misuse(
+            "slices-spacing",
+            f"A spacing of {spacing_mm} mm cannot be.",
+            f"Give from {_FINEST_MM} to {_COARSEST_MM:g} mm, or 0 to keep it.",
+        )
+    if shape and (len(shape) != axes or any(type(size) is not int or not 1 <= size <= 4096 for size in shape)):
         raise Misuse(
             "slices-grid", f"A shape of {list(shape)} cannot be.", f"Give {axes} numbers from 1 to 4096, or none."
         )
 
 
 def resampled(arrays: NDArray[np.float32], factors: tuple[float, ...]) -> NDArray[np.float32]:
-    """Return arrays with so many times the points along each axis, edges in place: linear, smoothed first where coarser."""
+    """Return arrays with so many times the points along each axis, edges in place: linear, smoothed first where coarser.
+
+    Raises:
+        BudgetSpent: the result would take more than 2 GiB.
+    """
     if all(abs(factor - 1.0) < 1e-3 for factor in factors):
         return np.ascontiguousarray(arrays, dtype=np.float32)
+    points = math.prod(_length(size, factor) for size, factor in zip(arrays.shape, factors, strict=True))
+    if points > _LARGEST:
+        raise BudgetSpent(
+            "images-resampled",
+            f"An image would grow to {points * 4 / 2**30:.1f} GiB by resampling, more than {_LARGEST * 4 / 2**30:g}.",
+            "Choose a coarser 'spacing_mm'.",
+        )
     sigmas = [0.5 * math.sqrt(max(1.0 / factor**2 - 1.0, 0.0)) if factor < 1.0 else 0.0 for factor in factors]
     smooth = ndimage.gaussian_filter(arrays.astype(np.float32), sigmas, mode="nearest")
     return _zoomed(smooth, factors)

@@ -88,7 +88,7 @@ class Given:
         value = default if value is None else value
         try:
             number = math.nan if isinstance(value, bool | None) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not (math.isfinite(number) and least <= number <= most) or (above and number == least):
             raise out_of_range(self.called(key), wanted)

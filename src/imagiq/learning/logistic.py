@@ -29,6 +29,7 @@ __all__ = ["Logistic"]
 _HALVINGS: Final = 10
 _COEFFICIENTS: Final = tuple(1.0 / math.factorial(power) for power in range(7, -1, -1))
 _SMALLEST_EXPONENT: Final = -45.0
+_MOST_FEATURES: Final = 2**24
 
 
 class Logistic:
@@ -65,6 +66,8 @@ class Logistic:
         self._learning_rate = _number("learning_rate", learning_rate)
         self._batch = _whole("batch", batch)
         self._weight_decay = _number("weight_decay", weight_decay)
+        if self._features > _MOST_FEATURES:
+            raise _out_of_range("features", f"at most {_MOST_FEATURES}")
         if self._learning_rate == 0.0:
             raise _out_of_range("learning_rate", "above 0")
         if schedule not in ("constant", "cosine"):
@@ -235,7 +238,7 @@ def _metrics(logit: NDArray[np.float64], y: NDArray[np.float64]) -> dict[str, fl
 def _number(name: str, value: Any) -> float:  # noqa: ANN401 - settings come from a file, their type is what we check
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and number >= 0.0):
         raise _out_of_range(name, "a number of at least 0")

@@ -23,6 +23,8 @@ __all__ = ["SiteTable", "Table", "read_table", "split_cases", "standardised"]
 
 _GAPS: Final = frozenset({"", "?", "NA", "NaN", "nan"})
 _FEW: Final = 2
+_FARTHEST: Final = 1e9
+"""So many standard deviations from the mean is no value that a hospital measures."""
 
 _Indices: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.int64]]"
 
@@ -111,9 +113,11 @@ def read_table(
         NotFound: No such file.
         Unreachable: The file cannot be read.
         ContractBroken: The file lacks columns or rows, or holds a cell that is not a number; or the split does not fit.
-        Misuse: The columns' roles contradict each other, or ``train_fraction`` is not between 0 and 1.
+        Misuse: The columns' roles contradict each other, ``train_fraction`` is not between 0 and 1, or the seed is negative.
     """
     _check_roles(site, label, features, categorical)
+    if seed < 0:
+        raise Misuse("split-seed", f"A split cannot be drawn from the seed {seed}.", "Choose a seed of 0 or more.")
     if not 0.0 < train_fraction < 1.0:
         raise Misuse("table-fraction", "The part to train on is not between 0 and 1.", "Choose one such as 0.66.")
     groups = _by_site(_read_rows(path, (site, label, *features)), site)
@@ -177,13 +181,25 @@ def standardised(train: Table, test: Table) -> tuple[Table, Table]:
 
     Returns:
         Both tables; a feature that is constant in training is 0 in both.
+
+    Raises:
+        ContractBroken: numbers are so large, or lie so close together, that their deviation cannot be computed.
     """
-    mean = np.add.reduce(train.x, axis=0) / len(train)
-    constant = train.x.max(axis=0) == train.x.min(axis=0)
-    variance = np.add.reduce((train.x - mean) ** 2, axis=0) / max(1, len(train) - 1)
-    deviation = np.where(constant, 1.0, np.sqrt(variance))
-    scaled = (np.where(constant, 0.0, (table.x - mean) / deviation) for table in (train, test))
-    return Table(x=next(scaled), y=train.y), Table(x=next(scaled), y=test.y)
+    with np.errstate(all="ignore"):
+        mean = np.add.reduce(train.x, axis=0) / len(train)
+        constant = train.x.max(axis=0) == train.x.min(axis=0)
+        variance = np.add.reduce((train.x - mean) ** 2, axis=0) / max(1, len(train) - 1)
+        deviation = np.where(constant, 1.0, np.sqrt(variance))
+        scaled = [np.where(constant, 0.0, (table.x - mean) / deviation) for table in (train, test)]
+    is_sound = constant | (np.isfinite(variance) & (variance >= np.finfo(np.float64).tiny))
+    is_sound &= np.all([np.all(np.abs(part) <= _FARTHEST, axis=0) for part in scaled], axis=0)
+    if not is_sound.all():
+        raise ContractBroken(
+            "table-range",
+            f"The numbers of feature {int(np.argmin(is_sound)) + 1} lie too far apart, or too close together, to be compared.",
+            "Look for a cell that is wrong, or give them in another unit.",
+        )
+    return Table(x=scaled[0], y=train.y), Table(x=scaled[1], y=test.y)
 
 
 def _check_roles(site: str, label: str, features: Sequence[str], categorical: Sequence[str]) -> None:
@@ -204,8 +220,8 @@ def _read_rows(path: Path, used: Sequence[str]) -> list[_Row]:
             _check_header(path, header, used)
             rows = []
             for cells in reader:
-                if not cells:
-                    continue
+                if not any(cell.strip() for cell in cells):
+                    continue  # spreadsheets leave lines of nothing but commas
                 if len(cells) != len(header):
                     raise ContractBroken(
                         "table-row-length",
@@ -277,11 +293,16 @@ def _levels(cells: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def _number(row: _Row, column: str) -> float:
+def _parsed(cell: str) -> float:
+    """Return a cell's number; NaN: it holds none."""
     try:
-        number = float(row.cells[column])
+        return float(cell)
     except ValueError:
-        number = math.nan
+        return math.nan
+
+
+def _number(row: _Row, column: str) -> float:
+    number = _parsed(row.cells[column])
     if not math.isfinite(number):
         # The value itself may be about a patient, so it stays out of the message.
         raise ContractBroken(
@@ -306,13 +327,13 @@ def _features(rows: Sequence[_Row], numbers: Sequence[str], levels: Mapping[str,
 def _classes(rows: Sequence[_Row], label: str, positive: str | None) -> NDArray[np.int8]:
     if positive is not None:
         return np.array([_level(row.cells[label]) == _level(positive) for row in rows], dtype=np.int8)
-    numbers = [_number(row, label) for row in rows]
+    numbers = [_parsed(row.cells[label]) for row in rows]
     for row, number in zip(rows, numbers, strict=True):
         if number not in (0.0, 1.0):
             raise ContractBroken(
                 "table-label",
                 f"Line {row.line}, column {label!r}: the class is neither 0 nor 1.",
-                "Say which content of the column is positive.",
+                'Say which content of the column is positive: positive = "...".',
             )
     return np.array(numbers, dtype=np.int8)
 
@@ -324,7 +345,7 @@ def _read_split(path: Path) -> Mapping[str, object]:
         raise _missing(path) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ContractBroken("split-format", f"{path.name} is not JSON.", "Write it anew.") from error
     if not isinstance(content, dict):
         raise ContractBroken("split-format", f"{path.name} does not map sites to indices.", "Write it anew.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -110,6 +112,8 @@ class Table:
             return default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.wrong(key, f"is {_kind(value)}, not a number", f"Write it without quotes: {key} = 1.5")
+        if abs(value) > sys.float_info.max and value != math.inf:
+            raise self.wrong(key, "is a number beyond all measure", "Write a smaller one.")
         return value
 
     def whole(self, key: str, default: int | None) -> int | None:
