@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from imagiq.errors import BudgetSpent, ContractBroken, NotFound
 from imagiq.learning import Overlaps, Predictions, Resources, Training, find
@@ -104,6 +106,7 @@ def test_a_program_says_classes(tmp_path: Path) -> None:
     learner.close()
 
 
+TOUCHED = ("cases-touched", "was changed") if os.getuid() == 0 else ("program-failed", "ended with 1")
 IF_TRAINED = '\nif job["do"] == "train":\n    '
 
 
@@ -118,6 +121,11 @@ IF_TRAINED = '\nif job["do"] == "train":\n    '
         ("weights['more'] = weights['w']", "program-weights", "'more'"),
         ("weights = {'w': weights['w'] * np.nan}", "program-not-finite", "'w'"),
         ("said = {'metrics': {'loss': 'low'}}", "program-result", "'loss'"),
+        ("said = {'metrics': {'loss': 10**400}}", "program-result", "'loss'"),
+        ("said = {'metrics': {'\\ud800': 1}}", "program-result", "no name"),
+        ("said = {'metrics': {'x' * 1000: 1}}", "program-result", "no name"),
+        ("import shutil; shutil.rmtree(folder); sys.exit(0)", "program-nothing", "result/weights.safetensors"),
+        ("(folder / 'cases.safetensors').open('r+b').write(b'x') if os.getuid() == 0 else exit(1)", *TOUCHED),
         ("time.sleep(3600)", "program-hung", "neither computed nor wrote"),
         ("os.fork() or time.sleep(3600); time.sleep(3600)", "program-hung", "neither computed nor wrote"),
     ],
@@ -176,6 +184,7 @@ def test_a_program_that_prints_a_line_now_and_then_may_compute_on(tmp_path: Path
         ("(result / 'weights.safetensors').symlink_to('/etc/hostname')", "program-nothing"),
         (END + "\n(result / 'result.json').write_text('[]')", "program-result"),
         (END + "\n(result / 'result.json').write_text('{')", "program-result"),
+        (END + "\n(result / 'result.json').write_text('[' * 10**5)", "program-result"),
     ],
 )
 def test_files_that_are_not_right_are_refused(tmp_path: Path, end: str, code: str) -> None:
@@ -184,6 +193,26 @@ def test_files_that_are_not_right_are_refused(tmp_path: Path, end: str, code: st
         learner.train({"w": np.zeros(3, np.float32)}, discs(), budget=1, seed=1, progress=0.0)
     learner.close()
     assert error.value.code == code
+
+
+@pytest.mark.parametrize("said", ["{'n': 2**60}", "{'n': '\\ud800'}", "eval(\"{'a': \" * 20 + '1' + '}' * 20)"])
+def test_an_architecture_that_cannot_be_signed_is_refused(tmp_path: Path, said: str) -> None:
+    learner = program(tmp_path, f"\nsaid = {{'architecture': {said}}}\n")
+    with pytest.raises(ContractBroken, match="'architecture' is no table"):
+        learner.initial(1)
+    learner.close()
+
+
+def test_cases_that_a_program_has_changed_are_not_handed_to_the_next(tmp_path: Path) -> None:
+    learner, cases = program(tmp_path), discs()
+    first = learner._handover.cases(cases)
+    first.path.chmod(0o600)
+    first.path.write_bytes(b"other")
+    again = learner._handover.cases(cases)
+    assert again.path != first.path
+    assert np.array_equal(load_file(again.path)["images"], cases.images)
+    assert learner._handover.cases(cases) == again
+    learner.close()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ from imagiq.learning import (
 from imagiq.learning.beside import Beside
 from imagiq.learning.counting import classified, overlaps
 from imagiq.learning.fit import check_cases, check_fit, check_images, places_of
-from imagiq.learning.handover import Handover, of_patients
+from imagiq.learning.handover import Handed, Handover, of_patients
 from imagiq.learning.program import Program
 from imagiq.learning.proxy import check_terms
 from imagiq.learning.settings import SEGMENTATION, read_settings
@@ -146,7 +146,7 @@ class Command:
             "progress": training.progress,
             "until": training.until,
         }
-        cases = self._handover.cases(training.cases).path
+        cases = self._handover.cases(training.cases)
         written = self._run(job, training.weights, cases=cases, state=training.state, stop=stop)
         trained = written.tensors("weights", like=training.weights)
         return Trained(
@@ -161,7 +161,7 @@ class Command:
         """As :meth:`predict`, with what the program's last training here left."""
         check_fit(self._settings, cases)
         handed = self._handover.cases(cases)
-        written = self._run({"do": "predict", "seed": 0}, weights, cases=handed.path, state=state)
+        written = self._run({"do": "predict", "seed": 0}, weights, cases=handed, state=state)
         truth, patients = places_of(self._settings, cases), of_patients(cases)
         if self._settings.kind == SEGMENTATION:
             masks = written.masks(self._settings, cases.truth.shape)
@@ -173,7 +173,7 @@ class Command:
         check_images(self._settings, images)
         handed = self._handover.images(images)
         try:
-            written = self._run({"do": "predict", "seed": 0}, weights, cases=handed.path, state=state)
+            written = self._run({"do": "predict", "seed": 0}, weights, cases=handed, state=state)
             places = written.masks(self._settings, (len(images), *images.shape[2:]))
         finally:
             self._handover.drop(handed)
@@ -188,7 +188,7 @@ class Command:
         job: Mapping[str, Any],
         weights: Weights,
         *,
-        cases: Path | None = None,
+        cases: Handed | None = None,
         state: bytes = b"",
         stop: threading.Event | None = None,
     ) -> Written:
@@ -202,10 +202,12 @@ class Command:
                     folder.at("weights.safetensors"),
                 )
             if cases is not None:
-                folder.link("cases.safetensors", cases)
+                folder.link("cases.safetensors", cases.path)
             if state:
                 folder.put("state", state)
             self._program.run(folder, stop or threading.Event())
+            if cases is not None:
+                self._handover.check_untouched(cases)
             return Written(self._program.name, folder.read_results())
 
 

@@ -29,10 +29,11 @@ __all__ = ["Handed", "Handover", "check_kind", "of_patients"]
 
 @dataclass(frozen=True, kw_only=True)
 class Handed:
-    """A file of cases. ``name``: the digest of its bytes, in hexadecimal."""
+    """A file of cases. ``name``: the digest of its bytes, in hexadecimal. ``written_ns``: when it was last written to."""
 
     path: Path
     name: str
+    written_ns: int
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a worker is told."""
@@ -80,7 +81,7 @@ class Handover:
         self._written = 0
 
     def cases(self, cases: Cases) -> Handed:
-        """Write cases, unless these very ones were written before.
+        """Write cases, unless these very ones were written before and nobody has touched the file since.
 
         Raises:
             ContractBroken: they are no images, or there are none.
@@ -88,7 +89,7 @@ class Handover:
         """
         found = check_kind(cases)
         with self._lock:
-            if found not in self._handed:
+            if found not in self._handed or not _is_untouched(self._handed[found]):
                 arrays = {"images": found.images, "truth": found.truth, "patients": of_patients(found)}
                 texts = {"channels": json.dumps(found.channels), "labels": json.dumps(dict(found.labels))}
                 self._handed[found] = self._write(arrays, texts)
@@ -99,6 +100,19 @@ class Handover:
         with self._lock:
             return self._write({"images": images}, {})
 
+    def check_untouched(self, handed: Handed) -> None:
+        """Check that nobody has written into a file that was handed over.
+
+        Raises:
+            ContractBroken: somebody has.
+        """
+        if not _is_untouched(handed):
+            raise ContractBroken(
+                "cases-touched",
+                "The file of cases was changed while a program had it.",
+                "Let it write into the folder `result` only: what it changes would change the cases of other trainings.",
+            )
+
     def drop(self, handed: Handed) -> None:
         """Remove a file."""
         handed.path.unlink(missing_ok=True)
@@ -108,9 +122,10 @@ class Handover:
         path = self.folder / f"{self._written}.safetensors"
         try:
             save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, path, dict(texts))
-            path.chmod(0o600)
+            path.chmod(0o400)
             with path.open("rb") as file:
-                return Handed(path=path, name=file_digest(file, "sha256").hexdigest())
+                name = file_digest(file, "sha256").hexdigest()
+            return Handed(path=path, name=name, written_ns=path.stat().st_mtime_ns)
         except OSError as error:
             raise Unreachable(
                 "worker-folder",
@@ -121,3 +136,10 @@ class Handover:
     def close(self) -> None:
         """Remove everything."""
         self._remove()
+
+
+def _is_untouched(handed: Handed) -> bool:
+    try:
+        return handed.path.stat().st_mtime_ns == handed.written_ns
+    except OSError:
+        return False

@@ -73,7 +73,10 @@ class JobFolder:
         Raises:
             BudgetSpent: they are larger than any model.
         """
-        files = [path for path in sorted((self.path / RESULT).iterdir()) if path.is_file() and not path.is_symlink()]
+        folder = self.path / RESULT
+        if not folder.is_dir():
+            return {}
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.is_symlink()]
         if sum(path.stat().st_size for path in files) > RESULT_LIMIT:
             raise BudgetSpent("program-size", "A program wrote more than 128 GiB.", "Let it write its weights only.")
         return {path.name: path.read_bytes() for path in files}

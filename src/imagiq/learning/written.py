@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from imagiq.learning import Weights
 from imagiq.learning.settings import Settings
 
 __all__ = ["Result", "Written"]
+
+_LONGEST_NAME: Final = 100
+_LARGEST: Final = sys.float_info.max
+_DEEPEST: Final = 16
 
 
 class Result:
@@ -39,7 +44,9 @@ class Result:
         if not isinstance(metrics, dict) or len(metrics) > 100:
             raise self._wrong("'metrics' is no table of at most 100 numbers")
         for name, value in metrics.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if not _is_text(name) or not 1 <= len(name) <= _LONGEST_NAME:
+                raise self._wrong(f"a metric has no name of 1 to {_LONGEST_NAME} characters")
+            if isinstance(value, bool) or not isinstance(value, int | float) or _LARGEST < abs(value) < math.inf:
                 raise self._wrong(f"the metric '{name}' is no number")
         return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
 
@@ -49,12 +56,16 @@ class Result:
         )
 
 
-def _is_signable(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_signable(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_signable, value))
-    return value is None or isinstance(value, str | bool | int)
+def _is_signable(value: object, depth: int = 0) -> bool:
+    if isinstance(value, dict | list):
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        return depth < _DEEPEST and all(_is_signable(item, depth + 1) for item in inner)
+    return value is None or (isinstance(value, int) and abs(value) < 2**53) or _is_text(value)
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether something is text that can be encoded: JSON can name halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class Written:
@@ -77,7 +88,7 @@ class Written:
         """
         try:
             values = json.loads(self._files.get("result.json", b"{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise ContractBroken(
