@@ -88,6 +88,10 @@ def test_a_damaged_key_is_no_key(homes: Homes) -> None:
     [
         ("name = ", "file-toml"),
         ("\xff\x00", "file-toml"),
+        (f"a = {'[' * 10**5}", "file-toml"),
+        (f"a = {'9' * 5000}", "file-toml"),
+        ("#" * (2**22 + 1), "file-toml"),
+        ('name = "alba"\nmarks = "\\u0000"\n', "file-value"),
         ('title = "x"\n', "file-missing-key"),
         ('name = "alba"\nnmae = 1\n', "file-key"),
         ("name = 1\n", "file-value"),
@@ -118,6 +122,22 @@ def test_a_policy_that_cannot_be_read_accepts_nothing(homes: Homes, text: str, c
         _ = Home(homes["alba"]).policy
     assert caught.value.code == code
     assert "policy.toml" in str(caught.value)
+
+
+def test_what_lies_in_a_home_and_is_no_file_that_imagiq_wrote_is_told_or_passed_over(homes: Homes) -> None:
+    homes.found("alba")
+    seat = next((homes["alba"] / "federations").iterdir())
+    (seat / "decisions" / "study-0.json").mkdir(parents=True, exist_ok=True)
+    (seat / "invitations.json").write_text("[" * 10**5)
+    (seat / "invitations.json").chmod(0o600)
+    (mark,) = (homes["alba"] / "marks").iterdir()
+    homes.at("alba", "requests")
+    assert homes.error("alba", "invite") == "home-damaged"
+    mark.write_bytes(b"\xff\xfe")
+    assert homes.error("alba", "sync") == "mark-form"
+    mark.unlink()
+    mark.mkdir()
+    assert homes.error("alba", "sync") == "mark-unreadable"
 
 
 # ------------------------------------------------------------------------------------------------------- charters

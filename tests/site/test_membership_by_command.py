@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from imagiq.objects import parse_commit
+from imagiq.store import FolderStore
 from tests.site.homes import Homes
+from tests.site.processes import STUDY
 
 
 @pytest.fixture
@@ -85,6 +88,31 @@ def test_a_new_key_takes_the_old_ones_place(homes: Homes) -> None:
     homes.at("bert", "leave", "--yes")
     homes.sync("bert", "alba")
     assert homes.members("alba") == ["alba"], "what is signed by the new key counts"
+
+
+def test_a_later_charter_that_is_damaged_is_told_with_where_to_get_it_and_all_goes_on_once_it_is_there(
+    homes: Homes,
+) -> None:
+    homes.init("alba", "bert")
+    homes.found("alba")
+    homes.join("bert", "alba")
+    study = homes.folder / "study.toml"
+    study.write_text(STUDY.format(title="Angina", strategy="fedavg", steps=1, updates=1), "utf-8")
+    homes.at("alba", "study", "open", str(study))
+    alba, bert = (next((homes[name] / "federations").glob("*/.imagiq")) for name in ("alba", "bert"))
+    with FolderStore.open(alba, read_only=True) as store:
+        latest = max((parse_commit(raw).claim for raw in store.commits()), key=lambda claim: claim.created).charter
+    inner = f"objects/{latest[:2]}/{latest[2:]}"
+    file, whole = alba / inner, (bert / inner).read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(whole.replace(b"Heart", b"Haert"))
+    assert homes.error("alba", "sync") == "charter-missing"
+    assert f"copy `{inner}`" in homes.call("-C", str(homes["alba"]), "fsck", "--repair").out
+    for command in ("sync", "members"):
+        assert f"Copy `{inner}`" in homes.call("-C", str(homes["alba"]), command).err
+    file.write_bytes(whole)
+    assert "everything is whole" in homes.at("alba", "fsck").out
+    homes.sync("alba")
 
 
 def test_two_requests_at_once_are_both_in_force_in_the_end(homes: Homes) -> None:

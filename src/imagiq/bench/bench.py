@@ -22,6 +22,7 @@ from imagiq.bench.admission import (
     waiting_record,
 )
 from imagiq.bench.author import Author, charter_to_write_under
+from imagiq.bench.charters import stored_charter
 from imagiq.bench.checks import Checks, Verdict
 from imagiq.bench.known import Known
 from imagiq.bench.models import Models
@@ -173,8 +174,8 @@ class Bench:
             ready += reversed(room.waiting_for(commit.digest))
 
     def _learn_stored_charter(self, name: Digest) -> None:
-        if name not in self.standing.charters and self.store.has(name):
-            self.standing.learn_charter(parse_charter(self.store.read(name)))
+        if name not in self.standing.charters:
+            self.standing.learn_charter(stored_charter(self.store, name))
 
     @property
     def history(self) -> History:

@@ -49,7 +49,7 @@ def _parse_marker(text: str) -> Marker | None:
         kept = json.loads(text or "null")
         studies = {Digest(digest): str(title) for digest, title in kept["studies"].items()}
         return Marker(commits=int(kept["commits"]), studies=studies, sites=frozenset(map(str, kept["sites"])))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

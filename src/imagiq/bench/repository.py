@@ -11,6 +11,7 @@ from typing import Final
 from imagiq.bench.author import Author
 from imagiq.bench.bench import Bench
 from imagiq.bench.catalogue import Catalogue
+from imagiq.bench.charters import charter_gone
 from imagiq.bench.checks import Checks
 from imagiq.bench.place import find, holds_repository, store_folder
 from imagiq.clock import Clock, SystemClock
@@ -80,8 +81,8 @@ def open_repository(
     with _closed_if_it_fails(store), _explained(path):
         founding = founding_charter(store)
         if read_only:
-            return _with_its_charters(Bench(store, founding, clock=clock, checks=checks, read_only=True))
-        return _with_its_charters(_open_for_writing(store, founding, clock, _author(store)))
+            return Bench(store, founding, clock=clock, checks=checks, read_only=True)
+        return _open_for_writing(store, founding, clock, _author(store))
 
 
 def _open_for_writing(store: FolderStore, founding: Charter, clock: Clock, author: Author | None) -> Bench:
@@ -90,26 +91,6 @@ def _open_for_writing(store: FolderStore, founding: Charter, clock: Clock, autho
     catalogue.follow(bench)
     weakref.finalize(bench, catalogue.close)
     return bench
-
-
-def _with_its_charters(bench: Bench) -> Bench:
-    """Return the bench if every charter that a commit was made under is here: without it, no state of a commit is sure.
-
-    Raises:
-        Corrupt: one is gone.
-    """
-    gone = {entry.commit.charter for entry in bench.history} - bench.standing.charters.keys()
-    if gone:
-        raise _charter_gone("charter-missing", "A charter", min(gone))
-    return bench
-
-
-def _charter_gone(code: str, what: str, digest: Digest) -> Corrupt:
-    return Corrupt(
-        code,
-        f"{what} that this repository needs, {digest[:12]}, is damaged or gone.",
-        f"Copy `objects/{digest[:2]}/{digest[2:]}` from the repository of another site of the federation.",
-    )
 
 
 def _author(store: Store) -> Author | None:
@@ -138,7 +119,7 @@ def founding_charter(store: Store) -> Charter:
         )
     raw = store.read(federation) if store.has(federation) else b""
     if digest_of(raw) != federation:
-        raise _charter_gone("founding-missing", "The founding charter", federation)
+        raise charter_gone("founding-missing", "The founding charter", federation)
     return parse_charter(raw)
 
 

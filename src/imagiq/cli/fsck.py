@@ -74,11 +74,14 @@ def _conclusion(found: Health) -> Iterator[str]:
         yield f"{found.damages} repaired: what was damaged counts as missing now; sync to get it again"
     if found.new_feed:
         yield "this site goes on in a new feed: a commit that was taken away may have been its own"
-    if found.missing:
+    charters = sorted({missing.digest for missing in found.missing if missing.what == "charter"})
+    for digest in charters[:SHOWN]:
+        yield f"a charter comes by no sync: copy `objects/{digest[:2]}/{digest[2:]}` from the repository of another site"
+    if any(missing.what != "charter" for missing in found.missing):
         yield "missing: sync to get it, or copy it from the repository of another site"
-    elif found.problems:
+    elif found.problems and not charters:
         yield "run `imagiq fsck --repair`" if found.damages else "check the disk"
-    elif not found.damages:
+    elif not found.damages and not charters:
         yield "everything is whole"
 
 

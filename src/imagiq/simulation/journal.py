@@ -101,7 +101,7 @@ def read_journal(path: Path) -> Journal:
         raise NotFound("journal-missing", f"There is no file {path}.", "Check its name and folder.") from error
     except OSError as error:
         raise Unreachable("journal-read", f"{path} cannot be read: {error.strerror}.", "Check its rights.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_journal(path) from error
 
 

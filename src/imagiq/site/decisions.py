@@ -138,7 +138,8 @@ class Decisions:
         """Yield what was decided; a file that is none is passed over: nothing is decided by it."""
         for path in sorted(self._folder.glob(f"{kind}-*.json")):
             try:
-                fields = decode(path.read_bytes(), limit=FILE_LIMIT, what="a decision")
+                with path.open("rb") as stream:
+                    fields = decode(stream.read(FILE_LIMIT + 1), limit=FILE_LIMIT, what="a decision")
                 yield fields.object("about"), Answer(fields.text("answer"))
-            except (ImagiqError, ValueError, FileNotFoundError):
+            except (ImagiqError, ValueError, OSError):
                 continue

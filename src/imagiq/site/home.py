@@ -120,7 +120,7 @@ class Seat:
             return json.loads(read_secret(path))
         except NotFound:
             return None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Corrupt("home-damaged", f"{path} is damaged.", "Restore it from a backup, or remove it.") from error
 
 

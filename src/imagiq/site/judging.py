@@ -58,7 +58,7 @@ def parse_scores(raw: bytes) -> Predictions | Overlaps:
             true, drawn, common = (np.array(found[name], np.int64) for name in ("true", "drawn", "common"))
             return Overlaps(regions=tuple(map(str, found["regions"])), true=true, drawn=drawn, common=common)
         return Predictions(truth=np.array(found["truth"], np.int64), score=np.array(found["score"], np.float64))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise Corrupt(
             "scores-damaged", "A sidecar of scores does not hold scores.", "Evaluate the model again."
         ) from error

@@ -7,7 +7,7 @@ else can be asked.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from imagiq.errors import Corrupt, Unreachable
 from imagiq.objects import Digest, parse_digest
@@ -17,6 +17,8 @@ __all__ = ["FileMark", "HighWaterMark", "Mark", "MemoryMark"]
 
 Mark = tuple[str, int, Digest]
 """A feed, the number of its last commit, and that commit."""
+
+_LIMIT: Final = 4096
 
 
 class HighWaterMark(Protocol):
@@ -64,11 +66,17 @@ class FileMark:
 
         Raises:
             Corrupt: the file is damaged.
+            Unreachable: it cannot be read.
         """
         try:
-            parts = self._path.read_text(encoding="ascii").split()
+            with self._path.open("rb") as stream:
+                parts = stream.read(_LIMIT).decode("ascii", "replace").split()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise Unreachable(
+                "mark-unreadable", f"The high-water mark cannot be read: {error.strerror}.", "Permit it."
+            ) from error
         if len(parts) == 3 and parts[1].isdecimal():
             return parse_digest(parts[0], "The mark's feed"), int(parts[1]), parse_digest(parts[2], "The mark's commit")
         raise Corrupt(

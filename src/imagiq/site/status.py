@@ -256,7 +256,7 @@ def read_status(home: Path) -> Status:
             return _parse(json.loads(file.read(SIZE_LIMIT)))
     except FileNotFoundError as error:
         raise NotFound("status-missing", "The site has never run.", "Start it with `imagiq up`.") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt("status-damaged", "The status file is damaged.", "Ask again in a second.") from error
 
 

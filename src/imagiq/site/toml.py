@@ -17,6 +17,7 @@ from imagiq.store.owned import reading
 
 __all__ = ["Table", "explaining", "read_toml", "suggestion"]
 
+_LIMIT: Final = 2**22
 _KINDS: Final[Mapping[str, str]] = {"str": "text", "bool": "true or false", "list": "a list", "dict": "a table"}
 
 
@@ -29,9 +30,14 @@ def read_toml(path: Path) -> Table:
         Misuse: it is not TOML.
     """
     try:
-        with reading(path):
-            return Table(path, "", tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        with reading(path), path.open("rb") as stream:
+            raw = stream.read(_LIMIT + 1)
+        if len(raw) > _LIMIT:
+            raise Misuse("file-toml", f"{path} is not TOML: it has more than {_LIMIT} bytes.", "Correct it there.")
+        return Table(path, "", tomllib.loads(raw.decode("utf-8").replace("\r\n", "\n")))
+    except RecursionError as error:
+        raise Misuse("file-toml", f"{path} is not TOML: it is nested too deeply.", "Correct it there.") from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise Misuse("file-toml", f"{path} is not TOML: {error}.", "Correct it there.") from error
 
 
@@ -103,6 +109,8 @@ class Table:
             return default
         if not isinstance(value, str):
             raise self.wrong(key, f"is {_kind(value)}, not text", f'Write it in quotes: {key} = "..."')
+        if "\0" in value:
+            raise self.wrong(key, "holds a character of number 0", "Take it out: no name and no path can.")
         return value
 
     def number(self, key: str, default: float) -> float:
