@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagiq.errors import Corrupt, Refused
+from imagiq.errors import Corrupt, Refused, Unreachable
 from imagiq.exchange import Ask, BenchPeer
 from imagiq.federation import Continue, OpenFeed, ReadOnly, Wait
 from imagiq.objects import Digest, digest_of
@@ -120,6 +120,58 @@ def test_a_damaged_mark_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(Corrupt) as caught:
         FileMark(tmp_path / "mark").read()
     assert caught.value.code == "mark-form"
+
+
+def test_a_mark_of_bytes_that_are_no_text_is_damaged_and_one_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "mark").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Corrupt) as caught:
+        FileMark(tmp_path / "mark").read()
+    assert caught.value.code == "mark-form"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Unreachable) as unreadable:
+        FileMark(tmp_path / "folder").read()
+    assert unreadable.value.code == "mark-unreadable"
+
+
+def test_a_marks_folder_that_somebody_removes_is_made_again_and_never_a_home_that_is_away(tmp_path: Path) -> None:
+    head = (feed_key("a").public, 7, digest_of(b"x"))
+    (tmp_path / "home").mkdir()
+    mark = FileMark(tmp_path / "home" / "marks" / "mark")
+    mark.write(head)
+    assert mark.read() == head
+    (tmp_path / "home").rename(tmp_path / "away")
+    with pytest.raises(Unreachable):
+        mark.write(head)
+    assert not (tmp_path / "home").exists()
+
+
+class FullMark(MemoryMark):
+    """A mark whose disk takes nothing for a while."""
+
+    is_full = False
+
+    def write(self, mark: tuple[str, int, Digest]) -> None:
+        if self.is_full:
+            raise Unreachable("mark-unwritable", "The high-water mark cannot be written.", "Make room.")
+        super().write(mark)
+
+
+def test_a_commit_whose_mark_is_not_written_is_the_last_one_until_it_is() -> None:
+    town = Town(names=("a", "b"))
+    mark = FullMark()
+    site = site_in(town, "a", mark=mark)
+    mark.is_full = True
+    with pytest.raises(Unreachable):
+        site.vote(town.founding)
+    written = len(site.bench.history)
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            site.plan()
+    assert len(site.bench.history) == written
+    mark.is_full = False
+    site.plan()
+    (head,) = site.bench.history.heads[feed_key("a").public]
+    assert mark.read() == (feed_key("a").public, 2, head)
 
 
 def test_the_mark_names_the_last_commit_written() -> None:

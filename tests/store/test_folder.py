@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -263,3 +265,33 @@ def test_every_new_file_is_synced_before_it_is_renamed(tmp_path: Path, monkeypat
         store.add_commits([b"commit"])
         store.secret_write("key", b"k")
     assert len(renamed) == 23
+
+
+def test_folders_that_somebody_removes_while_it_is_open_are_made_again(path: Path) -> None:
+    fan = digest_of(b"new")[:2]
+    with FolderStore.open(path) as store:
+        store.add([b"new"])
+        shutil.rmtree(path / "tmp")
+        shutil.rmtree(path / "sidecar")
+        assert store.add([b"other"]) == (digest_of(b"other"),)
+        store.sidecar_write(digest_of(b"commit"), "state", b"x")
+        store.journal.rewrite([{"n": 2}])
+        shutil.rmtree(path / "objects" / fan)
+        with suppress(Unreachable):
+            store.add([b"new"])
+        assert store.add([b"new"]) == (digest_of(b"new"),)
+        assert store.read(digest_of(b"new")) == b"new"
+    with FolderStore.open(path) as again:
+        assert again.sidecar_read(digest_of(b"commit"), "state") == b"x"
+        assert list(again.journal.read()) == [{"n": 2}]
+
+
+def test_a_repository_that_is_moved_away_is_not_begun_anew_where_it_was(path: Path) -> None:
+    with FolderStore.open(path) as store:
+        path.rename(path.with_name("away"))
+        with pytest.raises(Unreachable):
+            store.add([b"new"])
+        assert not path.exists()
+        path.with_name("away").rename(path)
+        store.add([b"new"])
+        assert store.read(digest_of(b"new")) == b"new"

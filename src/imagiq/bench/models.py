@@ -236,6 +236,33 @@ class Models:
         self._recovers(digest)
         self._write({"kind": "verdict", "commit": digest, "verdict": "gone"})
 
+    def look_again(self, commit: Commit) -> None:
+        """Read a complete model again, since work with it has failed: what is damaged or gone of it is lacking from now on.
+
+        Raises:
+            Unreachable: the disk failed.
+        """
+        if commit.tree is not None and commit.digest in self.complete and not self._is_intact(commit.tree):
+            self.forget(commit.digest)
+
+    def _is_intact(self, tree: Digest) -> bool:
+        """Tell whether all of a model is here, and take away what of it is damaged."""
+        self._trees.pop(tree, None)
+        if not self._is_object_intact(tree):
+            return False
+        parsed = self.tree(tree)
+        damaged = [name for name in (parsed.schema, *parsed.blobs) if not self._is_object_intact(name)]
+        return not damaged
+
+    def _is_object_intact(self, name: Digest) -> bool:
+        try:
+            if digest_of(self._store.read(name)) == name:
+                return True
+        except NotFound:
+            return False
+        self._store.remove([name])
+        return False
+
     def say_forgotten(self, commits: Iterable[Digest]) -> None:
         """Remember durably that models are forgotten, before or after their blobs are removed.
 

@@ -67,8 +67,9 @@ def drawn(status: Status, now_s: float) -> RenderableType:
 def _federation(one: FederationStatus, now_s: float) -> Iterator[RenderableType]:
     version = f", version {one.version} of its charter" if one.version else ", not in force yet"
     member = "" if one.is_member else "; this site is no member"
+    about = f"{version}{member}" if one.title else ", which cannot be opened"
     yield Text()
-    yield Text.assemble((escaped(one.title or one.name), "bold"), (f"  {one.name}{version}{member}", "dim"))
+    yield Text.assemble((escaped(one.title or one.name), "bold"), (f"  {one.name}{about}", "dim"))
     if one.trouble is not None:
         yield Text(f"  {escaped(one.trouble.what)} {escaped(one.trouble.advice)}", "red")
     if one.why_not:

@@ -57,7 +57,7 @@ from imagiq.site.settings import (
 )
 from imagiq.site.toml import suggestion
 from imagiq.store.files import Lock, RealFiles
-from imagiq.store.owned import writing
+from imagiq.store.owned import reading, writing
 
 __all__ = ["Home", "Seat", "find_home", "make_home"]
 
@@ -164,12 +164,18 @@ class Home:
         return self.settings.marks or self.path / "marks"
 
     def seats(self) -> tuple[Seat, ...]:
-        """Return the federations that the site is in, or asks to be in, sorted by name."""
-        try:
-            found = sorted((self.path / FEDERATIONS).iterdir())
-        except FileNotFoundError:
-            return ()
-        return tuple(Seat(path, self.marks) for path in found if holds_repository(path))
+        """Return the federations that the site is in, or asks to be in, sorted by name.
+
+        Raises:
+            Unreachable: the home cannot be read.
+        """
+        folder = self.path / FEDERATIONS
+        with reading(folder):
+            try:
+                found = sorted(folder.iterdir())
+            except FileNotFoundError:
+                return ()
+            return tuple(Seat(path, self.marks) for path in found if holds_repository(path))
 
     def seat(self, name: str | None = None) -> Seat:
         """Return a federation by its name at this site, or the only one.

@@ -54,7 +54,7 @@ class FileMark:
     """A mark in a file.
 
     Args:
-        path: The file; its folder exists.
+        path: The file; its folder is made when it is not there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -92,6 +92,7 @@ class FileMark:
         new = self._path.with_suffix(".new")
         try:
             new.unlink(missing_ok=True)
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
             self._files.write(str(new), f"{mark[0]} {mark[1]} {mark[2]}\n".encode("ascii"))
             self._files.rename(str(new), str(self._path))
             self._files.sync_folder(str(self._path.parent))

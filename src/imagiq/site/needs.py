@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from imagiq.bench import Bench, Verdict
-from imagiq.errors import Refused
+from imagiq.errors import Corrupt, ImagiqError, NotFound, Refused
 from imagiq.federation import Retention, State, retention_in
 from imagiq.federation.notices import ASK_CHECK
 from imagiq.objects import Digest
 from imagiq.site.releasing import rests_on, tags_in
 
-__all__ = ["accused", "asked", "named_by", "pinned", "retention_of", "to_check"]
+__all__ = ["accused", "asked", "look_again", "named_by", "pinned", "retention_of", "to_check"]
 
 
 def retention_of(bench: Bench) -> Retention | None:
@@ -71,3 +71,14 @@ def pinned(bench: Bench) -> set[Digest]:
     claimed = {merge for merge in bench.known.accused if bench.verdicts.get(merge) is not Verdict.VERIFIED}
     false = {merge for merge, verdict in bench.verdicts.items() if verdict is Verdict.FALSE}
     return named | set(_with_inputs(bench, merges | claimed | false))
+
+
+def look_again(bench: Bench, error: ImagiqError, commits: Iterable[Digest]) -> None:
+    """Work on these commits' models has failed: if by what is damaged or gone on this disk, that is fetched again.
+
+    Raises:
+        Unreachable: the disk failed.
+    """
+    if isinstance(error, Corrupt | NotFound):
+        for entry in filter(None, map(bench.history.get, commits)):
+            bench.models.look_again(entry.commit)

@@ -48,6 +48,7 @@ class Pen:
         self._mark = mark
         self._new_feed_key = new_feed_key
         self._opened_with: tuple[Head, frozenset[Digest]] | None = None
+        self._unmarked: Entry | None = None
         self.why_not: str | None = None
         """Why nothing may be written for now; None: it may."""
 
@@ -137,14 +138,16 @@ class Pen:
         return self._marked(self._bench.commit(recipe, **fields))
 
     def settle_doubt(self) -> None:
-        """Write the commit first that a failing disk may or may not have kept."""
-        entry = self._bench.finish_in_doubt()
+        """Write the commit first that a failing disk may or may not have kept, and the mark that it did not take."""
+        entry = self._bench.finish_in_doubt() or self._unmarked
         if entry is not None:
             self._marked(entry)
 
     def _marked(self, entry: Entry) -> Entry:
         """Raise the high-water mark, before anybody else sees the commit and before the next one."""
+        self._unmarked = entry
         self._mark.write((entry.commit.feed, entry.commit.number, entry.digest))
+        self._unmarked = None
         return entry
 
     def _own_heads(self) -> tuple[Digest, ...]:

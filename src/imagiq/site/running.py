@@ -21,10 +21,13 @@ from imagiq.site.retaining import Retainer, in_words
 from imagiq.site.session import open_seat
 from imagiq.site.settings import RemoteSettings
 from imagiq.site.site import Planned
+from imagiq.site.troubles import Troubles
 
 __all__ = ["Hooks", "Running", "Told"]
 
 LOOK_AGAIN_S: Final = 3600.0
+CLERK, FETCH, PLAN, WORK = "the clerk", "to fetch", "to plan", "to work"
+"""The parts that may be in trouble; a line's part is its remote's name, which has no space."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,24 +85,27 @@ class Running:
         self.advance: Advance | None = None
         self.fetching: tuple[Entry, Fetched] | None = None
         """The model that is being fetched, and how far that is."""
-        self.trouble: ImagiqError | None = None
-        """Why nothing can be decided or written here for now."""
         self.needs_reopening = False
         self._clock = clock
         self._hooks = hooks
+        self._troubles = Troubles()
         self._failures = 0
         self._try_again_s = 0.0
         self._unheard: set[str] = set()
         self._insists = True
         self._clerk_due, self._fetch_due, self._stopped = Event(), Event(), Event()
         self.session.started = True
-        site = self.session.site
-        self._retainer = Retainer(site)
-        site.aside = self.turns.aside
-        site.tell = self._note_advance
-        site.failed = self._note_failure
-        site.hold()
-        self.connect(seat.remotes())
+        try:
+            site = self.session.site
+            self._retainer = Retainer(site)
+            site.aside = self.turns.aside
+            site.tell = self._note_advance
+            site.failed = self._note_failure
+            site.hold()
+            self.connect(seat.remotes())
+        except BaseException:
+            self.close()  # else nobody could open the repository again
+            raise
         hooks.run(f"clerk {seat.name}", unless(self._stopped, self._serve_for_ever))
         hooks.run(f"fetch {seat.name}", unless(self._stopped, self._fetch_for_ever))
 
@@ -108,11 +114,17 @@ class Running:
         """What the federation is called at this site."""
         return self.session.seat.name
 
+    @property
+    def trouble(self) -> ImagiqError | None:
+        """Why something cannot be decided or written here for now."""
+        return self._troubles.newest
+
     def connect(self, remotes: tuple[RemoteSettings, ...]) -> None:
         """Have a line to each of these remotes, and to no other."""
         wanted = {settings.name: settings for settings in remotes}
         for name in [name for name, line in self.lines.items() if wanted.get(name) != line.settings]:
             self.lines.pop(name).stop()
+            self._be_well(name)
         new = [settings for name, settings in wanted.items() if name not in self.lines]
         self._unheard |= {settings.name for settings in new}
         for settings in new:
@@ -127,7 +139,9 @@ class Running:
     def look_again(self, *, insist: bool) -> None:
         """Take in what the owner has decided since."""
         self._insists |= insist
+        self._try_again_s = 0.0
         self._clerk_due.set()
+        self._hooks.changed()
 
     def close(self) -> None:
         """Stop: what is not finished is abandoned and done again another time, and nothing that was committed is lost."""
@@ -153,6 +167,7 @@ class Running:
 
     def recovered(self, line: Line) -> None:
         """A remote does all that it is asked again."""
+        self._be_well(line.settings.name)
         self._clerk_due.set()
         self._hooks.tell(Told(federation=self.name, what=f"{line.settings.name} answers again"))
 
@@ -164,7 +179,7 @@ class Running:
                 self._go_alone_if_unheard()
             self._clerk_due.set()
         if not error.code.startswith("remote-"):
-            self._be_in_trouble(error)
+            self._be_in_trouble(line.settings.name, error)
         elif is_new:
             self._hooks.tell(Told(federation=self.name, what=line.settings.name, error=error))
 
@@ -185,6 +200,7 @@ class Running:
 
     def _serve_for_ever(self) -> None:
         """Vote, and write what the owner has ordered, whenever something was learnt or decided."""
+        failures = 0
         while not self._stopped.is_set():
             self._clerk_due.wait(LOOK_AGAIN_S)
             self._clerk_due.clear()
@@ -192,10 +208,13 @@ class Running:
                 with self.turns:
                     done = self._serve()
             except ImagiqError as error:
-                self._be_in_trouble(error)
-                self._stopped.wait(pause_s(self._failures))
+                failures += 1
+                self._be_in_trouble(CLERK, error)
+                self._stopped.wait(pause_s(failures))
                 self._clerk_due.set()
                 continue
+            failures = 0
+            self._be_well(CLERK)
             self._tell_done(done)
             if done:
                 self._wake_others(None)
@@ -212,7 +231,6 @@ class Running:
             self._insists |= insist
             raise
         self.needs_reopening = session.has_new_key
-        self._be_well()
         return done
 
     def _tell_done(self, done: list[Done]) -> None:
@@ -234,10 +252,11 @@ class Running:
             except ImagiqError as error:
                 failures += 1
                 if not error.code.startswith("remote-"):  # else its line says so
-                    self._be_in_trouble(error)
+                    self._be_in_trouble(FETCH, error)
                 self._stopped.wait(pause_s(failures))
                 self._fetch_due.set()
                 continue
+            self._be_well(FETCH)
             failures, vain = 0, vain + 1 if lacks and not came else 0
             if came:
                 self._hooks.changed()
@@ -280,8 +299,10 @@ class Running:
                 planned = self.session.site.plan()
                 lacks = isinstance(planned, Wait) and bool(self.session.site.wanted())
         except ImagiqError as error:
-            self._be_in_trouble(error)
+            self._be_in_trouble(PLAN, error)
+            self._wait_after_failure()
             return Wait(why="the disk", until_s=self._try_again_s)
+        self._be_well(PLAN, *([WORK] if isinstance(planned, Wait) else []))
         if lacks:
             self._fetch_due.set()
         return planned
@@ -310,9 +331,11 @@ class Running:
             with self.turns:
                 self.session.site.begin(planned)
                 entry = self.session.site.finish(planned)
-                self._be_well()
+            self._failures, self._try_again_s = 0, 0.0
+            self._be_well(WORK)
         except ImagiqError as error:
-            self._be_in_trouble(error)
+            self._be_in_trouble(WORK, error)
+            self._wait_after_failure()
         finally:
             self.doing = None
         if entry is not None:
@@ -330,17 +353,19 @@ class Running:
         self.session.report(planned, error)
         self._hooks.tell(Told(federation=self.name, what=what, error=error))
 
-    def _be_in_trouble(self, error: ImagiqError) -> None:
-        self._failures += 1
-        self._try_again_s = self._clock.now_s() + pause_s(self._failures)
+    def _be_in_trouble(self, part: str, error: ImagiqError) -> None:
         if error.code == "disk-full":
             self._retainer.look_again()
-        if self.trouble is None or self.trouble.code != error.code:
+        if self._troubles.begin(part, error):
             self._hooks.tell(Told(federation=self.name, what="", error=error))
-        self.trouble = error
         self._hooks.changed()
 
-    def _be_well(self) -> None:
-        if self.trouble is not None:
+    def _wait_after_failure(self) -> None:
+        """Plan and work again after a while only."""
+        self._failures += 1
+        self._try_again_s = self._clock.now_s() + pause_s(self._failures)
+
+    def _be_well(self, *parts: str) -> None:
+        if self._troubles.end(*parts):
             self._hooks.tell(Told(federation=self.name, what="goes on"))
-        self.trouble, self._failures, self._try_again_s = None, 0, 0.0
+            self._hooks.changed()

@@ -39,7 +39,7 @@ from imagiq.objects import Charter, Digest, Parent, Recipe, Tree, digest_of
 from imagiq.site.attempts import Attempts
 from imagiq.site.local import Local
 from imagiq.site.mark import HighWaterMark
-from imagiq.site.needs import accused, asked, named_by, to_check
+from imagiq.site.needs import accused, asked, look_again, named_by, to_check
 from imagiq.site.pen import Pen
 from imagiq.site.sources import SiteCases, parted_as_stated
 from imagiq.site.work import STATE, begin_training, perform
@@ -374,6 +374,7 @@ class Site:
             raise
         except ImagiqError as error:
             self._running.pop(planned.action, None)
+            look_again(self.bench, error, {p.commit for p in planned.work.parents} | {planned.study.digest})
             self._fail(planned, error)
             return None
         finally:

@@ -35,22 +35,23 @@ def running_status(running: Running) -> FederationStatus:
             return _running_status(running)
     except Closed:
         return FederationStatus(name=running.name)
-    except ImagiqError as error:  # a file of the owner's that cannot be read, or a disk that fails
-        return FederationStatus(name=running.name, trouble=_trouble(error))
+    except ImagiqError as error:  # a disk that fails
+        return closed_status(running.session.seat, error)
 
 
 def _running_status(running: Running) -> FederationStatus:
     session = running.session
     site, bench = session.site, session.bench
-    actions = {} if running.trouble is not None else site.actions()
-    items = studies_of(session.home, session.seat, bench, site.name)
+    items, trouble = _items(session.home, session.seat, bench, site.name)
+    trouble = trouble or _trouble(running.trouble)
+    actions = {} if trouble is not None else site.actions()
     return FederationStatus(
         name=running.name,
         title=session.charter.title,
         version=0 if bench.standing.ruling is None else bench.standing.ruling.version,
         is_member=session.is_member,
         why_not=site.why_not or site.paused or "",
-        trouble=_trouble(running.trouble),
+        trouble=trouble,
         remotes=tuple(_remote(line.settings, line) for line in running.lines.values()),
         sites=tuple(_sites(bench, site.name, running.lines)),
         unheard=long_unheard(bench, session.clock.now_s()),
@@ -58,6 +59,14 @@ def _running_status(running: Running) -> FederationStatus:
         studies=tuple(_study(item, actions.get(item.study.digest), running) for item in items),
         fetching=None if running.fetching is None else fetch_status(bench, *running.fetching),
     )
+
+
+def _items(home: Home, seat: Seat, bench: Bench, me: str) -> tuple[tuple[StudyItem, ...], Trouble | None]:
+    """Return the studies, or what is wrong with a file of the owner's that says which of them are accepted."""
+    try:
+        return tuple(studies_of(home, seat, bench, me)), None
+    except ImagiqError as error:
+        return (), _trouble(error)
 
 
 def closed_status(seat: Seat, error: ImagiqError) -> FederationStatus:
@@ -75,16 +84,18 @@ def _at_rest(home: Home, seat: Seat, clock: Clock) -> FederationStatus:
         bench = open_repository(seat.path, clock=clock)
         me = my_name(home, seat, bench)
         charter = bench.standing.ruling
+        items, trouble = _items(home, seat, bench, me)
         return FederationStatus(
             name=seat.name,
             title=(charter or bench.founding).title,
             version=0 if charter is None else charter.version,
             is_member=charter is not None and me in {member.name for member in charter.members},
+            trouble=trouble,
             remotes=tuple(map(_remote, seat.remotes())),
             sites=tuple(_sites(bench, me, {})),
             unheard=long_unheard(bench, clock.now_s()),
             unread=unread(bench),
-            studies=tuple(_study(item, None, None) for item in studies_of(home, seat, bench, me)),
+            studies=tuple(_study(item, None, None) for item in items),
         )
     except ImagiqError as error:
         return closed_status(seat, error)

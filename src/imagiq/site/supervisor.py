@@ -53,6 +53,8 @@ class Supervisor:
         self._not_open: dict[str, FederationStatus] = {}
         self._marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._worked: dict[str, int] = {}
+        self._to_reopen: set[str] = set()
+        self._is_unseen = False
         self._broken: BaseException | None = None
         self._written_s = float("-inf")
         self.status = Status(pid=os.getpid())
@@ -125,6 +127,8 @@ class Supervisor:
         waits: list[float] = []
         order = sorted(self._running.values(), key=lambda running: self._worked.get(running.name, 0))
         for running in order:
+            if running.name in self._to_reopen:
+                continue
             try:
                 planned = running.plan()
             except Closed:
@@ -139,10 +143,11 @@ class Supervisor:
 
     def _look_at_home(self) -> None:
         """Open what is there, and take in what the owner has changed."""
-        for seat in self._home.seats():
+        for seat in self._seats():
             running = self._running.get(seat.name)
             if running is not None and self._is_to_reopen(running):
                 del self._running[seat.name]
+                self._to_reopen.discard(seat.name)
                 running.close()
                 running = None
                 self._hooks.tell(
@@ -155,26 +160,43 @@ class Supervisor:
             elif self._has_new(seat, "decisions") or self._has_new(seat, "../../policy.toml"):
                 running.look_again(insist=True)
 
+    def _seats(self) -> tuple[Seat, ...]:
+        """Return the federations; while the home cannot be looked at, those that run go on."""
+        try:
+            seats = self._home.seats()
+        except ImagiqError as error:
+            if not self._is_unseen:
+                self._hooks.tell(Told(federation="", what=self._home.path.name, error=error))
+            self._is_unseen = True
+            return ()
+        self._is_unseen = False
+        return seats
+
     def _is_to_reopen(self, running: Running) -> bool:
-        """Tell whether a federation has a new key, or the site new settings; what is being done is finished first."""
+        """Tell whether a federation has a new key, or the site new settings; what is being done is finished first.
+
+        Nothing else is begun until then: a site that always has something to do would never come to it.
+        """
         seat = running.session.seat
-        is_new = running.needs_reopening or self._has_new(seat, "../../site.toml", peek=True)
-        return is_new and running.doing is None
+        if running.needs_reopening or self._has_new(seat, "../../site.toml", peek=True):
+            self._to_reopen.add(seat.name)
+        return seat.name in self._to_reopen and running.doing is None
 
     def _open(self, seat: Seat) -> None:
         """Open a federation; one that cannot be opened for now keeps no other from running."""
         try_at_s, failures = self._closed_until_s.get(seat.name, (0.0, 0))
-        if self._clock.now_s() < try_at_s:
+        has_new = [name for name in WATCHED if self._has_new(seat, name)]
+        if self._clock.now_s() < try_at_s and not has_new:
             return
-        for name in WATCHED:
-            self._has_new(seat, name)
         try:
             self._running[seat.name] = Running(Home(self._home.path), seat, clock=self._clock, hooks=self._hooks)
         except ImagiqError as error:
             self._closed_until_s[seat.name] = (self._clock.now_s() + pause_s(failures + 1), failures + 1)
-            if failures == 0:
+            before, status = self._not_open.get(seat.name), closed_status(seat, error)
+            if before is None or before.trouble != status.trouble:
                 self._hooks.tell(Told(federation=seat.name, what="", error=error))
-            self._not_open[seat.name] = closed_status(seat, error)
+            self._not_open[seat.name] = status
+            self._has_changed.set()
             return
         self._closed_until_s.pop(seat.name, None)
         self._not_open.pop(seat.name, None)

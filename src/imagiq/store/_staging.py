@@ -14,7 +14,7 @@ from imagiq.store._explain import writing
 from imagiq.store.contract import Content
 from imagiq.store.files import Files
 
-__all__ = ["Staging", "side_by_side"]
+__all__ = ["Staging", "side_by_side", "write_temporary"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -90,7 +90,7 @@ class Staging:
             if not self._held(digest, content):
                 name = self._next_name()
                 self.temporary[digest] = name
-                self._files.write(name, content)
+                write_temporary(self._files, name, content)
         return digest
 
     def discard(self) -> None:
@@ -99,6 +99,16 @@ class Staging:
             with suppress(OSError):
                 self._files.unlink(name)
         self.temporary.clear()
+
+
+def write_temporary(files: Files, path: str, content: Content) -> None:
+    """Write a new file; somebody may have removed its folder, in which nothing rests, while the repository is open."""
+    try:
+        files.write(path, content)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            files.make_folder(path.rpartition("/")[0])
+        files.write(path, content)
 
 
 def nbytes(content: Content) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from contextlib import suppress
 from threading import RLock
 
 from imagiq.objects import Digest
@@ -66,11 +65,26 @@ class Publisher:
         folder = target.rpartition("/")[0]
         if folder not in self._known:
             self._unsynced.add(folder.rpartition("/")[0])
-            with suppress(FileExistsError):
-                self._files.make_folder(folder)
+            self._make(folder)
             self._known.add(folder)
         self._unsynced.add(folder)
-        self._files.rename(temporary, target)
+        try:
+            self._files.rename(temporary, target)
+        except FileNotFoundError:  # somebody has removed the folder: it is made again by the next call
+            self._known.discard(folder)
+            raise
+
+    def _make(self, folder: str) -> None:
+        """Make a folder, and the one above it, if somebody has removed that."""
+        above = folder.rpartition("/")[0]
+        try:
+            self._files.make_folder(folder)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            self._files.make_folder(above)
+            self._unsynced.add(above.rpartition("/")[0])
+            self._files.make_folder(folder)
 
     def settle(self) -> None:
         """Make every visible name durable."""
@@ -80,5 +94,9 @@ class Publisher:
             self.hidden.clear()
 
     def _synced(self, folder: str) -> str:
-        self._files.sync_folder(folder)
+        try:
+            self._files.sync_folder(folder)
+        except FileNotFoundError:  # somebody has removed it: then that is made durable
+            self._files.sync_folder(folder.rpartition("/")[0])
+            self._known.discard(folder)
         return folder

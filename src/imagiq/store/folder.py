@@ -27,7 +27,7 @@ from imagiq.objects import Digest
 from imagiq.store._checks import check_commit, commit_missing, object_missing
 from imagiq.store._explain import reading, writing
 from imagiq.store._layout import FOLDERS, Layout, check_format, lay_out, take_lock
-from imagiq.store._staging import Staging, nbytes, side_by_side
+from imagiq.store._staging import Staging, nbytes, side_by_side, write_temporary
 from imagiq.store._visible import Publisher
 from imagiq.store.contract import Content
 from imagiq.store.files import Files, Lock, RealFiles
@@ -287,7 +287,7 @@ class FolderStore:
         temporary = self._next_name()
         try:
             with writing(self.root):
-                self._files.write(temporary, content)
+                write_temporary(self._files, temporary, content)
                 self._publisher.replace(temporary, path)
         finally:
             with suppress(OSError):

@@ -21,6 +21,7 @@ from imagiq.errors import Corrupt, Misuse
 from imagiq.store._checks import RECORD_LIMIT, encode_record
 from imagiq.store._explain import reading, writing
 from imagiq.store._layout import Layout
+from imagiq.store._staging import write_temporary
 from imagiq.store.contract import Record
 from imagiq.store.files import Files
 
@@ -179,7 +180,7 @@ class FolderJournal:
     def _replace(self, content: bytes) -> None:
         with suppress(FileNotFoundError):
             self._files.unlink(self._temporary)
-        self._files.write(self._temporary, content)
+        write_temporary(self._files, self._temporary, content)
         self._files.rename(self._temporary, self._path)
         self._checked, self._torn, self._renamed = True, False, True
         self._settled = len(content)
