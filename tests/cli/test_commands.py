@@ -173,6 +173,15 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr("imagiq.cli.log.log_at", fail)
 
 
+@pytest.mark.parametrize("command", [["log"], ["status"], ["fsck"], ["report"], ["init", "x" * 300, "--name", "x"]])
+def test_what_the_system_refuses_to_look_for_is_no_mistake_of_imagiq(
+    command: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    assert main(["-C", str(tmp_path / ("x" * 300)), *command]) == 1
+    assert "error[file-unreadable]" in (said := capsys.readouterr().err)
+    assert "File name too long" in said
+
+
 def test_a_mistake_in_imagiq_is_one_line_without_values(
     sites: Repositories, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,13 @@ def test_a_drive_that_is_not_mounted_is_found(homes: Homes) -> None:
     assert wrong(homes) == [("remote", "share", "folder")]
 
 
+def test_a_drive_that_the_system_refuses_to_look_for_is_found_and_is_no_mistake_of_sync(homes: Homes) -> None:
+    remotes = next(homes["alba"].glob("federations/*/remotes.toml"))
+    remotes.write_text(remotes.read_text().replace(str(homes.share), "x" * 300), "utf-8")
+    assert wrong(homes) == [("remote", "share", "folder")]
+    assert "File name too long" in homes.call("-C", str(homes["alba"]), "sync").out
+
+
 def test_data_that_cannot_be_read_is_found(homes: Homes) -> None:
     path = homes["alba"] / "site.toml"
     path.write_text(path.read_text().replace('site = "cleveland"', 'site = "atlantis"'), "utf-8")

@@ -90,6 +90,7 @@ def test_a_new_key_takes_the_old_ones_place(homes: Homes) -> None:
     assert homes.members("alba") == ["alba"], "what is signed by the new key counts"
 
 
+@pytest.mark.slow
 def test_a_later_charter_that_is_damaged_is_told_with_where_to_get_it_and_all_goes_on_once_it_is_there(
     homes: Homes,
 ) -> None:

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImagiqError as error:
         return _tell(error.code, error.what, error.advice, arguments, 2 if isinstance(error, Misuse) else 1)
     except Exception as error:  # noqa: BLE001 - the one edge: nobody sees a traceback, with values in it
-        return _tell("unexpected", *_mistake(error), arguments, 3)
+        return _tell_unforeseen(error, arguments)
     return code
 
 
@@ -83,6 +83,14 @@ def _tell_usage(error: click.ClickException, arguments: Sequence[str]) -> int:
         return 0
     path = "imagiq" if context is None else context.command_path
     return _tell("usage", error.format_message(), f"See `{path} --help`.", arguments, error.exit_code)
+
+
+def _tell_unforeseen(error: Exception, arguments: Sequence[str]) -> int:
+    """Say what no room has foreseen: a file that the system refuses is its owner's to mend, anything else is ours."""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        what = f"{error.filename} cannot be read or written: {error.strerror}."
+        return _tell("file-unreadable", what, "Check its name and its rights.", arguments, 1)
+    return _tell("unexpected", *_mistake(error), arguments, 3)
 
 
 def _mistake(error: Exception) -> tuple[str, str]:

@@ -40,7 +40,13 @@ def connect_once(settings: RemoteSettings, key: SiteKey, *, base: Path) -> Remot
 
         return HttpsRemote(settings.address, key, settings.key, proxy=proxy)
     folder = base / settings.address
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise Unreachable(
+            "remote-away", f"The folder {folder}: {error.strerror}.", "Check its name and rights."
+        ) from error
+    if not is_there:
         raise Unreachable(
             "remote-away", f"The folder {folder} is not there.", "Check that it is connected, or make it."
         )

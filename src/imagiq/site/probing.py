@@ -103,7 +103,12 @@ def _put_again(remote: Remote, folder: str) -> bool:
 
 
 def _folder(path: Path, *, read_only: bool) -> Iterator[Hop]:
-    if not path.is_dir():
+    try:
+        is_there = path.is_dir()
+    except OSError as error:
+        yield Hop(name="folder", ok=False, what=f"{path}: {error.strerror}.", advice="Check its name and rights.")
+        return
+    if not is_there:
         yield Hop(name="folder", ok=False, what=f"{path} is not there.", advice="Mount the drive, or make the folder.")
         return
     yield Hop(name="folder", ok=True, what=f"{path} is there.")
