@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -378,3 +378,51 @@ def test_a_proxy_that_opens_tls_is_noticed(listener: Listener) -> None:
 def test_an_address_that_is_none_is_refused_in_words(url: str) -> None:
     with pytest.raises(Misuse):
         HttpsRemote(url, ANNA, LISTENER.public)
+
+
+def test_after_a_silence_no_other_kept_connection_is_waited_for() -> None:
+    """What a firewall has forgotten is dead on all connections that were kept, and each would take a silence of its own."""
+    context = tls_context(LISTENER, [ANNA.public], server=True)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+
+        def serve() -> None:
+            for _ in range(4):
+                with suppress(OSError):
+                    secured = context.wrap_socket(server.accept()[0], server_side=True)
+                    secured.recv(10_000)
+                    secured.sendall(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n")
+                    kept.append(secured)
+            over.wait(5)
+
+        kept: list[ssl.SSLSocket] = []
+        threading.Thread(target=serve, daemon=True).start()
+        remote = HttpsRemote(f"https://127.0.0.1:{server.getsockname()[1]}", ANNA, LISTENER.public, silence_s=0.5)
+        OPEN.append(remote)
+        for connection in (remote._connected() for _ in range(3)):  # as threads make that ask side by side
+            assert remote._exchange(connection, https._Request("GET", f"/1/o/{BLOB}", limit=1)).status == 404
+            remote._idle.append(connection)
+        assert refusal(lambda: remote.get(BLOB)) == "remote-away"
+        assert remote.get(BLOB) is None, "by a new connection"
+        over.set()
+        for secured in kept:
+            secured.close()
+
+
+def test_a_body_takes_as_long_as_the_line_needs_while_it_moves() -> None:
+    """By a line that takes longer for it than a silence may last."""
+    size, taken, done = 6 * 2**20, 0, False
+
+    def read_slowly(secured: ssl.SSLSocket) -> None:
+        nonlocal taken, done
+        with suppress(OSError):
+            while taken < size and (part := secured.recv(2**18)):
+                taken += len(part)
+                time.sleep(0.003)
+            secured.sendall(b"HTTP/1.1 201 x\r\nContent-Length: 0\r\n\r\n")
+            done = True
+
+    with rude_listener(read_slowly) as remote:
+        assert remote.put_if_absent(BLOB, bytes(size))
+    assert done

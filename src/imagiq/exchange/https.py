@@ -11,7 +11,7 @@ import http.client
 import ssl
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Final
@@ -33,7 +33,10 @@ PAGE: Final = 10_000
 PAGE_LIMIT: Final = PAGE * 128
 TEXT_LIMIT: Final = 4096
 CONNECTIONS_KEPT: Final = 16
-LONGEST_WAIT_S: Final = 60.0
+PIECE_BYTES: Final = 2**16
+"""So much of a body must leave within one silence; more would never leave by a slow line."""
+BUFFERED: Final = 4.0
+"""So much longer than its sending took a body may be under way, in buffers of this machine and others, before it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,7 @@ class HttpsRemote:
     def close(self) -> None:
         """Close all connections."""
         self._closed.set()
-        while self._idle:
-            self._idle.pop().close()
+        self._forget_idle()
 
     # -------------------------------------------------------------------------------------------- one request
 
@@ -163,6 +165,8 @@ class HttpsRemote:
                 answer = self._exchange(connection, request)
             except (http.client.HTTPException, OSError) as error:
                 connection.close()
+                if isinstance(error, TimeoutError):
+                    self._forget_idle()
                 if used and isinstance(error, http.client.RemoteDisconnected | ConnectionError | ssl.SSLEOFError):
                     continue
                 raise self._explain(error) from error
@@ -179,8 +183,15 @@ class HttpsRemote:
     def _exchange(self, connection: http.client.HTTPSConnection, request: _Request) -> _Answer:
         limit = max(request.limit, TEXT_LIMIT)
         moved = limit + len(request.body or b"")
-        until_s = self._clock.now_s() + self._silence_s + request.extra_s + moved / SLOWEST_BYTES_S
-        connection.request(request.method, request.path, request.body, request.headers)
+        began_s = self._clock.now_s()
+        until_s = began_s + self._silence_s + request.extra_s + moved / SLOWEST_BYTES_S
+        if request.body is None:
+            connection.request(request.method, request.path, None, request.headers)
+        else:
+            headers = {**request.headers, "Content-Length": str(len(request.body))}
+            connection.request(request.method, request.path, self._pieces(request.body, until_s), headers)
+            # what lies in buffers on the way comes to the other side by the same line
+            _wait_at_most(connection, self._silence_s + BUFFERED * (self._clock.now_s() - began_s))
         with closing(connection.getresponse()) as response:
             size = response.length
             if size is None or size > limit:
@@ -195,8 +206,23 @@ class HttpsRemote:
             response.read()
         if response.will_close:
             connection.close()
+        _wait_at_most(connection, self._silence_s)
         found = parts[0] if len(parts) == 1 else b"".join(parts)
         return _Answer(response.status, found, response.headers.get("Retry-After", ""))
+
+    def _pieces(self, body: bytes, until_s: float) -> Iterator[memoryview]:
+        """Yield a body in pieces, each of which has its own time: on a slow line one may take long, and all take longer."""
+        whole = memoryview(body)
+        for start in range(0, len(body), PIECE_BYTES):
+            if self._clock.now_s() > until_s:
+                raise TimeoutError("too slow")
+            yield whole[start : start + PIECE_BYTES]
+
+    def _forget_idle(self) -> None:
+        """Close what is kept: after a silence all of it may be dead, and each would be waited for in its turn."""
+        while self._idle:
+            with suppress(IndexError):
+                self._idle.pop().close()
 
     def _connection(self) -> tuple[http.client.HTTPSConnection, bool]:
         try:
@@ -279,6 +305,12 @@ class HttpsRemote:
         return Unreachable(
             "remote-away", f"{self.name} does not do what was asked ({answer.status}).", "Ask who keeps it."
         )
+
+
+def _wait_at_most(connection: http.client.HTTPSConnection, wait_s: float) -> None:
+    """Let a single read or write on a connection that is open take so long."""
+    if connection.sock is not None:
+        connection.sock.settimeout(wait_s)
 
 
 def _parse(url: str, schemes: set[str], port: int) -> SplitResult:
