@@ -332,6 +332,22 @@ def test_two_listeners_at_one_port_are_told_apart_from_a_crash(listener: Listene
         Listener(tmp_path, LISTENER, AT, port=listener.port).start()
 
 
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 99_999), ("a" * 80, 0)])
+def test_an_address_that_no_machine_has_is_told_and_nobody_waits_for_it(tmp_path: Path, host: str, port: int) -> None:
+    with pytest.raises(Unreachable, match="no such address") as raised:
+        Listener(tmp_path, LISTENER, AT, host=host, port=port).start()
+    assert raised.value.code == "listener-address"
+
+
+def test_what_is_no_request_is_answered_and_fills_no_log(listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+    context = tls_context(ANNA, [LISTENER.public], server=False)
+    for request in (b"\x00\x01\xff\r\n\r\n", b"GET /1/n HTTP/1.1\r\nX: " + b"x" * 10_000 + b"\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", listener.port)) as plain, context.wrap_socket(plain) as secured:
+            secured.sendall(request)
+            assert b" 400 " in secured.recv(1000)
+    assert not caplog.records
+
+
 def test_what_another_process_writes_into_the_folder_is_news_too(listener: Listener, tmp_path: Path) -> None:
     remote = at(listener)
     word = remote.news([])

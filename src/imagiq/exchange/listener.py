@@ -6,6 +6,7 @@ It knows who may come, by their keys, and under which pseudonym each may write. 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,6 +41,17 @@ AT_ONCE: Final = 32
 PER_MEMBER: Final = 16
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{1,12})")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _unheard() -> logging.Logger:
+    """Return a logger that drops everything: what others send is answered, and never fills a log with tracebacks."""
+    logger = logging.getLogger("imagiq.listener")
+    logger.disabled = True
+    return logger
+
+
+def _reason(error: OSError | OverflowError | UnicodeError) -> str:
+    return error.strerror or "no such address" if isinstance(error, OSError) else "no such address"
 
 
 class _Member:
@@ -87,7 +99,7 @@ class Listener:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._run, name="listener", daemon=True)
         self._ready = Event()
-        self._failed: OSError | None = None
+        self._failed: OSError | OverflowError | UnicodeError | None = None
         self._stopping: asyncio.Event | None = None
         self._changed: asyncio.Event | None = None
         self._bodies: asyncio.Semaphore | None = None
@@ -113,7 +125,7 @@ class Listener:
         if self._failed is not None:
             raise Unreachable(
                 "listener-address",
-                f"Nothing can listen at {self._host}, port {self.port}: {self._failed.strerror}.",
+                f"Nothing can listen at {self._host}, port {self.port}: {_reason(self._failed)}.",
                 "Choose another port, or stop what listens there.",
             ) from self._failed
         return self
@@ -155,7 +167,9 @@ class Listener:
         application.router.add_put("/1/o/{name:.*}", self._put)
         application.router.add_get("/1/l/{name:.*}", self._list)
         application.router.add_get("/1/n", self._news)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=0.5, logger=_unheard()
+        )
         await runner.setup()
         protocol: Callable[[], asyncio.BaseProtocol] = runner.server  # type: ignore[assignment]
         try:
@@ -171,7 +185,7 @@ class Listener:
             self._ready.set()
             await self._stopping.wait()
             server.close()
-        except OSError as error:
+        except (OSError, OverflowError, UnicodeError) as error:  # a port above 65535; a name that no host can have
             self._failed = error
         finally:
             await self._end(runner)
