@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -213,3 +214,25 @@ def test_in_a_pipe_each_measurement_crash_and_start_is_a_line() -> None:
         *("has crashed", "has started again", "local")
     ]
     assert sum("measured what came of it: accuracy 0." in line for line in lines) == 3
+
+
+def test_in_a_pipe_how_far_all_is_stands_in_a_line_and_the_losses_in_the_next() -> None:
+    lines: list[str] = []
+    clock = VirtualClock()
+
+    def begin(world: World) -> Callable[[Happening], None]:
+        note = Lines(lines.append, clock).begin(world)
+
+        def later(happening: Happening) -> None:
+            clock.advance_to(clock.now_s() + 11.0)
+            note(happening)
+
+        return later
+
+    simulate(scenario("local"), cases=cases_of(), progress=begin)
+    far = [number for number, line in enumerate(lines) if "of all training is done, about" in line]
+    assert far
+    losses = [lines[number + 1].split() for number in far if "loss: " in lines[number + 1]]
+    assert losses
+    assert losses[-1][0] == "loss:"
+    assert {len(word.rstrip(",")) for word in losses[-1][2::2]} <= {3, 4}, "two digits of each"

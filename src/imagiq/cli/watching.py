@@ -191,8 +191,8 @@ def _bar(share: float) -> Text:
 
 def _losses(state: _State) -> str:
     """Return the newest loss of each site in a few words; of many sites, none."""
-    told = [f"{row.title} {row.loss[:5]}" for row in state.rows.values() if row.loss]
-    return f"; loss: {', '.join(told)}" if told and len(state.rows) <= FEW_SITES else ""
+    told = [f"{row.title} {row.loss[:4]}" for row in state.rows.values() if row.loss]
+    return f"loss: {', '.join(told)}" if told and len(state.rows) <= FEW_SITES else ""
 
 
 class Lines:
@@ -222,7 +222,9 @@ class Lines:
                 said_s = now_s
                 left = left_in_words(state.share, now_s - began_s)
                 about = f", about {left} left" if left else ""
-                self._say(f"{'':9}  {'':{width}}  {state.share:.0%} of all training is done{about}{_losses(state)}")
+                for told in (f"{state.share:.0%} of all training is done{about}", _losses(state)):
+                    if told:
+                        self._say(f"{'':9}  {'':{width}}  {told}")
 
         def watch(happening: Happening) -> None:
             state.note(happening)
