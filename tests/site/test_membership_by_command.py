@@ -102,8 +102,9 @@ def test_a_later_charter_that_is_damaged_is_told_with_where_to_get_it_and_all_go
     homes.at("alba", "study", "open", str(study))
     alba, bert = (next((homes[name] / "federations").glob("*/.imagiq")) for name in ("alba", "bert"))
     with FolderStore.open(alba, read_only=True) as store:
-        latest = max((parse_commit(raw).claim for raw in store.commits()), key=lambda claim: claim.created).charter
-    inner = f"objects/{latest[:2]}/{latest[2:]}"
+        claims = [parse_commit(raw).claim for raw in store.commits()]
+    (later,) = {claim.charter for claim in claims} - {claim.federation for claim in claims}
+    inner = f"objects/{later[:2]}/{later[2:]}"
     file, whole = alba / inner, (bert / inner).read_bytes()
     file.chmod(0o600)
     file.write_bytes(whole.replace(b"Heart", b"Haert"))
